@@ -1,0 +1,58 @@
+"""What the sources hand to the resolver: candidate spans in one span group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+GROUP: Final = "drugpolicy"
+"""Key of the span group that holds the candidates of every source."""
+
+SOURCES: Final = ("ner", "gazetteer", "form")
+"""Who can propose a span: the trained model, the lists of names, the closed forms."""
+
+UNSURE: Final = "?"
+"""Suffix of the source of a candidate that counts only where the trained model agrees."""
+
+
+class Match(NamedTuple):
+    """A stretch of text that a rule source proposes.
+
+    Args:
+        start: Offset of the first character.
+        end: Offset after the last character.
+        label: Entity label.
+        concept: Concept id, or empty.
+        unsure: Whether it counts only where the trained model agrees.
+    """
+
+    start: int
+    end: int
+    label: str
+    concept: str = ""
+    unsure: bool = False
+
+
+def add_candidates(doc: Doc, source: str, matches: Iterable[Match]) -> None:
+    """Add matches to the candidates of a document, leaving out those that end inside a token.
+
+    Args:
+        doc: The document; its span group `GROUP` grows.
+        source: One of `SOURCES`.
+        matches: Offsets into `doc.text`.
+    """
+    spans = list(doc.spans[GROUP]) if GROUP in doc.spans else []
+    for match in matches:
+        span = doc.char_span(
+            match.start,
+            match.end,
+            label=match.label,
+            kb_id=match.concept,
+            span_id=source + UNSURE if match.unsure else source,
+        )
+        if span is not None:
+            spans.append(span)
+    doc.spans[GROUP] = spans

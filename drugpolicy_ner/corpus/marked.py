@@ -1,0 +1,204 @@
+r"""Marked text: annotated passages that people can read and write in any editor.
+
+A file holds passages, each a header and a body::
+
+    === us-fr-0012
+    genre: Federal Register preamble
+    jurisdiction: US
+    year: 2024
+
+    {{DEA|INSTITUTION}} {{proposes|POLICY_VERB:LEGISLATE}} to place {{bromazolam|SUBSTANCE}} ...
+
+The header is the id line and ``key: value`` lines; a blank line ends it. The body runs to the next id line; blank
+lines and spaces at its two ends are not part of the text. A backslash takes the next character literally
+(``\{`` ``\}`` ``\\``, and ``\=`` at the start of a line); ``\n`` ``\r`` ``\t`` ``\s`` stand for newline, carriage
+return, tab and space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import DataError
+from .document import Document, Span
+
+_ID_LINE = re.compile(r"^=== ?(.*)$")
+_KEY_LINE = re.compile(r"^([a-z_]+): ?(.*)$")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "s": " "}
+_ESCAPED = {value: key for key, value in _ESCAPES.items()}
+_EDGE = " \t\r\n"
+
+
+def read_marked(path: str | Path) -> Iterator[Document]:
+    """Read the passages of one file of marked text.
+
+    Args:
+        path: The file, UTF-8.
+
+    Yields:
+        Documents in file order, each checked against the label scheme.
+
+    Raises:
+        DataError: With file and line, for whatever breaks the format.
+    """
+    path = Path(path)
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8", path=path, line=line) from None
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    starts = [i for i, line in enumerate(lines) if _ID_LINE.match(line)]
+    first = starts[0] if starts else len(lines)
+    for i in range(first):
+        if lines[i].strip():
+            raise DataError("text before the first '=== id' line", path=path, line=i + 1)
+    seen: dict[str, int] = {}
+    for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
+        doc = _passage(lines, start, stop, path)
+        if doc.id in seen:
+            raise DataError(f"id used before, in line {seen[doc.id]}", path=path, line=start + 1, doc_id=doc.id)
+        seen[doc.id] = start + 1
+        yield doc
+
+
+def read_marked_path(path: str | Path) -> Iterator[Document]:
+    """Read a file of marked text, or every ``*.txt`` under a folder in sorted order.
+
+    Raises:
+        DataError: As `read_marked`; also where a folder holds no such file or two files share an id.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        yield from read_marked(path)
+        return
+    files = sorted(path.rglob("*.txt"))
+    if not files:
+        raise DataError("no *.txt file in this folder", path=path)
+    owner: dict[str, Path] = {}
+    for file in files:
+        for doc in read_marked(file):
+            if doc.id in owner:
+                raise DataError(f"id used before, in {owner[doc.id]}", path=file, doc_id=doc.id)
+            owner[doc.id] = file
+            yield doc
+
+
+def write_marked(docs: Iterable[Document]) -> str:
+    """Write documents as marked text; `read_marked` gives the same documents back.
+
+    Raises:
+        DataError: A document that breaks the scheme, or an id or meta field that a header cannot hold.
+    """
+    parts = []
+    for doc in docs:
+        doc.check()
+        header = [f"=== {doc.id}", *(f"{key}: {value}" for key, value in doc.meta.items())]
+        for line, pattern in zip(header, [_ID_LINE, *[_KEY_LINE] * len(doc.meta)], strict=True):
+            if not pattern.match(line) or line != line.strip() or "\n" in line or "\r" in line or line == "===":
+                raise DataError(f"a header cannot hold the line {line!r}", doc_id=doc.id)
+        body, cursor = [], 0
+        for span in sorted(doc.spans):
+            tag = f"{span.label}:{span.action}" if span.action else span.label
+            surface = _escape(doc.text[span.start : span.end])
+            body += [_escape(doc.text[cursor : span.start]), "{{", surface, "|", tag, "}}"]
+            cursor = span.end
+        body.append(_escape(doc.text[cursor:]))
+        parts.append("\n".join(header) + "\n\n" + _protect("".join(body)) + "\n")
+    return "\n".join(parts)
+
+
+def _passage(lines: list[str], start: int, stop: int, path: Path) -> Document:
+    match = _ID_LINE.match(lines[start])
+    doc_id = match.group(1).strip() if match else ""
+    if not doc_id:
+        raise DataError("a passage needs an id after '==='", path=path, line=start + 1)
+    meta: dict[str, str] = {}
+    i = start + 1
+    while i < stop and lines[i].strip():
+        key = _KEY_LINE.match(lines[i])
+        if not key:
+            raise DataError(
+                f"expected 'key: value' or the blank line that ends the header, got {lines[i]!r}",
+                path=path,
+                line=i + 1,
+                doc_id=doc_id,
+            )
+        if key.group(1) in meta:
+            raise DataError(f"header field {key.group(1)!r} stands twice", path=path, line=i + 1, doc_id=doc_id)
+        meta[key.group(1)] = key.group(2).strip()
+        i += 1
+    body = lines[i:stop]
+    while body and not body[0].strip(_EDGE):
+        body, i = body[1:], i + 1
+    text, spans = _parse_body("\n".join(body).strip(_EDGE), path, i + 1, doc_id)
+    doc = Document(doc_id, text, spans, meta)
+    doc.check(path=str(path), line=start + 1)
+    return doc
+
+
+def _parse_body(body: str, path: Path, first_line: int, doc_id: str) -> tuple[str, tuple[Span, ...]]:
+    out: list[str] = []
+    length = 0
+    spans: list[Span] = []
+    opened: tuple[int, int] | None = None  # offset in the text, offset in the body
+    bar: int | None = None  # index in `out` of the last unescaped bar inside the open mark
+    i = 0
+
+    def fail(message: str, at: int) -> DataError:
+        return DataError(message, path=path, line=first_line + body.count("\n", 0, at), doc_id=doc_id)
+
+    def put(char: str) -> None:
+        nonlocal length
+        out.append(char)
+        length += len(char)
+
+    while i < len(body):
+        char = body[i]
+        if char == "\\":
+            if i + 1 == len(body):
+                raise fail("a backslash at the end of the passage: write \\\\ for a literal one", i)
+            put(_ESCAPES.get(body[i + 1], body[i + 1]))
+            i += 2
+        elif body.startswith("{{", i):
+            if opened is not None:
+                raise fail("'{{' inside a mark: marks do not nest", i)
+            opened, bar = (length, i), None
+            i += 2
+        elif body.startswith("}}", i):
+            if opened is None:
+                raise fail("'}}' without '{{': write \\}\\} for a literal one", i)
+            if bar is None:
+                raise fail("a mark needs a label: {{surface|LABEL}} or {{surface|POLICY_VERB:ACTION}}", opened[1])
+            tag = "".join(out[bar + 1 :])
+            del out[bar:]
+            length -= len(tag) + 1
+            label, _, action = tag.partition(":")
+            spans.append(Span(opened[0], length, label, action))
+            opened = None
+            i += 2
+        else:
+            if char == "|" and opened is not None:
+                bar = len(out)
+            put(char)
+            i += 1
+    if opened is not None:
+        raise fail("'{{' is never closed", opened[1])
+    return "".join(out), tuple(spans)
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"[\\{}]", r"\\\g<0>", text).replace("\r", "\\r")
+
+
+def _protect(body: str) -> str:
+    """Keep what the reader would strip or take for an id line."""
+    body = re.sub(r"^===", r"\\===", body, flags=re.MULTILINE)
+    head = len(body) - len(body.lstrip(_EDGE))
+    tail = len(body.rstrip(_EDGE))
+    edges = [body[:head], body[max(head, tail) :]]
+    left, right = ("".join(f"\\{_ESCAPED[c]}" for c in edge) for edge in edges)
+    return left + body[head : max(head, tail)] + right

@@ -1,0 +1,149 @@
+"""Component drugpolicy_resolver: the one place that decides which candidates become entities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Span
+
+from .candidates import GROUP, SOURCES, UNSURE
+from .errors import DrugPolicyError
+from .labels import LABELS
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+Policy = Mapping[str, Mapping[str, int]]
+"""Source -> label -> rank; the label ``*`` stands for every label not named. A higher rank wins, 0 leaves out."""
+
+DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {"ner": {"*": 2}, "gazetteer": {"*": 3}, "form": {"*": 3}}
+
+
+class Candidate(NamedTuple):
+    """A proposed entity, as offsets in tokens.
+
+    Args:
+        start: First token.
+        end: Token after the last.
+        label: Entity label.
+        source: One of `candidates.SOURCES`.
+        concept: Concept id, or empty.
+        unsure: Whether it counts only where the trained model proposes the same span and label.
+    """
+
+    start: int
+    end: int
+    label: str
+    source: str
+    concept: str = ""
+    unsure: bool = False
+
+
+def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) -> list[Candidate]:
+    """Choose entities among candidates.
+
+    An unsure candidate lends its concept to an equal one of the ner and goes. Equal candidates of several sources are
+    one, of the highest rank. Of two that overlap the higher rank wins, then the longer, then the earlier.
+
+    Args:
+        candidates: In any order, from any source.
+        policy: Ranks by source and label.
+
+    Returns:
+        Candidates in the order of the text, no two overlapping. The outcome does not depend on the order of the
+        input, and resolving it again changes nothing.
+    """
+    by_span: dict[tuple[int, int, str], list[Candidate]] = {}
+    for candidate in candidates:
+        by_span.setdefault(candidate[:3], []).append(candidate)
+    merged: list[tuple[int, Candidate]] = []
+    for same in by_span.values():
+        ranked = sorted(
+            ((_rank(policy, c), c) for c in same if not c.unsure and _rank(policy, c)), key=lambda r: (-r[0], r[1])
+        )
+        if ranked:
+            rank, best = ranked[0]
+            merged.append((rank, best._replace(concept=best.concept or _only_concept(same))))
+    merged.sort(key=lambda r: (-r[0], r[1].start - r[1].end, r[1]))
+    chosen: list[Candidate] = []
+    taken: set[int] = set()
+    for _, candidate in merged:
+        tokens = range(candidate.start, candidate.end)
+        if taken.isdisjoint(tokens):
+            taken.update(tokens)
+            chosen.append(candidate)
+    return sorted(chosen)
+
+
+def _rank(policy: Policy, candidate: Candidate) -> int:
+    ranks = policy.get(candidate.source, {})
+    return ranks.get(candidate.label, ranks.get("*", 0))
+
+
+def _only_concept(same: list[Candidate]) -> str:
+    """Return the concept that the candidates of a span name, or nothing where they name several."""
+    sure = {c.concept for c in same if c.concept and not c.unsure}
+    concepts = sure or {c.concept for c in same if c.concept}
+    return concepts.pop() if len(concepts) == 1 else ""
+
+
+@Language.factory(
+    "drugpolicy_resolver",
+    default_config={"policy": DEFAULT_POLICY},
+    assigns=["doc.ents"],
+    requires=["doc.spans"],
+)
+def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]]) -> Resolver:
+    """Create the component.
+
+    Raises:
+        DrugPolicyError: The policy names an unknown source or label.
+    """
+    return Resolver(policy)
+
+
+class Resolver:
+    """Writes `doc.ents` from the ner's entities and the candidates of the rule sources.
+
+    Args:
+        policy: See `resolve`.
+    """
+
+    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
+        for source, ranks in policy.items():
+            if source not in SOURCES:
+                raise DrugPolicyError(f"the resolver's policy names the source {source!r}: use {', '.join(SOURCES)}")
+            for label in ranks:
+                if label != "*" and label not in LABELS:
+                    raise DrugPolicyError(f"the resolver's policy names the label {label!r}: use {', '.join(LABELS)}")
+        self.policy = policy
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set the entities of a document; the ner's own join the candidates in the span group."""
+        group = list(doc.spans[GROUP]) if GROUP in doc.spans else []
+        group += [
+            Span(doc, ent.start, ent.end, label=ent.label_, kb_id=ent.kb_id_, span_id="ner")
+            for ent in doc.ents
+            if ent.id_ in ("", "ner")
+        ]
+        doc.spans[GROUP] = group
+        candidates = [
+            Candidate(
+                span.start,
+                span.end,
+                span.label_,
+                span.id_.removesuffix(UNSURE),
+                span.kb_id_,
+                span.id_.endswith(UNSURE),
+            )
+            for span in group
+        ]
+        doc.set_ents(
+            [
+                Span(doc, c.start, c.end, label=c.label, kb_id=c.concept, span_id=c.source)
+                for c in resolve(candidates, self.policy)
+            ]
+        )
+        return doc
