@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from .errors import DataError
 from .labels import LABELS
 
 if TYPE_CHECKING:
-    from .tokenizer import Tokenizer
+    from spacy.tokens import Doc
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CorpusReport:
         return any(finding.error for finding in self.findings)
 
 
-def check_corpus(paths: Iterable[str], tokenizer: Tokenizer) -> CorpusReport:
+def check_corpus(paths: Iterable[str], tokenizer: Callable[[str], Doc]) -> CorpusReport:
     """Run all checks over files and folders of marked text, taken as one corpus.
 
     Args:

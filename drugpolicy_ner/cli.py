@@ -175,7 +175,7 @@ def check(
         else:
             for finding in report.findings:
                 level = "error" if finding.error else "review"
-                where = "" if finding.doc_id in ("", None) or finding.kind == "format" else f"{finding.doc_id}: "
+                where = f"{finding.doc_id}: " if finding.kind != "format" else ""  # which says it in its message
                 stream.write(f"{level} {finding.kind}: {where}{finding.message}\n")
             stream.write(f"{report.passages} passages, {report.words} words, {sum(report.spans.values())} spans\n")
             for label, count in report.spans.items():

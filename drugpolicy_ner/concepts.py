@@ -201,7 +201,7 @@ def normalise(name: str) -> str:
     >>> normalise("α-PVP") == normalise("Alpha PVP")
     True
     """
-    decomposed = unicodedata.normalize("NFKD", name)
+    decomposed = unicodedata.normalize("NFKD", name.casefold().translate(_FOLD))
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))
     return _SPACE.sub("", bare.casefold().translate(_FOLD))
 
@@ -330,7 +330,9 @@ class ConceptStore:
     def _add(self, concepts: Iterable[Concept], where: str) -> None:
         for concept in concepts:
             if concept.id in self._by_id:
-                raise ConceptError(f"id {concept.id!r} stands in another file too: give it an id of its own", path=where)
+                raise ConceptError(
+                    f"id {concept.id!r} stands in another file too: give it an id of its own", path=where
+                )
             self._by_id[concept.id] = concept
 
     def _check_parents(self) -> None:

@@ -160,7 +160,7 @@ def _tag_one(nlp: Language, text: str) -> Doc | str:
             docs[-1].tensor = docs[-1].tensor[:0].copy()  # the largest part of a Doc, of no use from here on
         if len(docs) == 1:
             return docs[0]
-        whole: Doc = Doc.from_docs(docs, ensure_whitespace=False, exclude=["tensor", "user_data"])
+        whole: Doc = Doc.from_docs(docs, ensure_whitespace=False)
         return whole
     except Exception as error:  # whatever a component raises concerns this document only
         return f"{type(error).__name__}: {error}"

@@ -98,7 +98,8 @@ _QUALIFIER = re.compile(
     re.IGNORECASE,
 )
 _CHEMICAL = re.compile(
-    r"(in|ine|ane|ene|ol|one|ate|ide|yl|am|al|acid|ium|amine|amide|ether|oxide|azole|yne|ole)$", re.IGNORECASE
+    r"(morphine|azepam|etamine|phetamine|idine|idate|bolone|anolone|phene|codone|amidone|azone|psilocin|barbital|"
+    r"barbitone|ethanol|qualone)$"
 )
 _ADJECTIVE_OF_PLACE = re.compile(r"(District|Division) of |District$")
 
@@ -236,13 +237,17 @@ def clean_other(text: str) -> list[str]:
 
 
 def lower_first(text: str) -> str:
-    """Return a chemical name as it stands inside a sentence: Acetyl Fentanyl -> acetyl fentanyl."""
+    """Return a chemical name as it stands inside a sentence.
+
+    >>> lower_first("Acetyl Fentanyl"), lower_first("Alpha-PVP"), lower_first("4-Anilino-N-phenethylpiperidine")
+    ('acetyl fentanyl', 'alpha-PVP', '4-anilino-N-phenethylpiperidine')
+    """
     words = text.split(" ")
-    if all(re.fullmatch(r"[A-Z]?[a-z'-]+", word) for word in words) and words[0] not in {"Spice"}:
+    if all(re.fullmatch(r"[A-Z]?[a-z]{2}[a-z'-]*", word) for word in words) and text != "Spice":
         return text.lower()
-    if re.match(r"[A-Z][a-z]{3,}", text) and not re.search(r"-[A-Z]{2}|'s ", text):
-        return text[0].lower() + text[1:]
-    return text
+    prefix = r"(?:(?<=\d)|(?<=\d-)|^)(?:Alpha|Beta|Gamma|Delta|Ortho|Meta|Para|Tert|Sec|Nor)(?=-)"
+    stem = r"(?<![^-(\[])[A-Z](?=[a-z]{3,})"
+    return re.sub(f"{prefix}|{stem}", lambda match: match[0].lower(), text)
 
 
 def from_memory(source: str) -> bool:
@@ -260,7 +265,7 @@ def control(where: str, row: dict[str, str]) -> list[Control]:
     since = re.findall(r"(?:eff\.|in force) (\d{4}-\d\d-\d\d)", source)
     if year := row.get("year_added", ""):
         since = re.findall(r"moved to Table I (\d{4})", year) or [year[:4]]
-    doubtful = from_memory(source) or re.search(r"(schedule( number)?|code|year)( \S+)* from memory", source)
+    doubtful = from_memory(source) or re.search(r"(schedule( number)?|code|year|names)[^;]* from memory", source)
     return [
         Control(
             regime,
@@ -284,15 +289,17 @@ def read_entries(fixes: Corrections) -> list[Entry]:
             key = (where, name)
             if key in fixes.skipped:
                 continue
-            names = fixes.renamed.get(key) or row_names(name)
+            names = fixes.renamed.get(key, [])
             others = [
                 text
                 for cell in split_list(row.get("other_names", ""))
                 for text in ([cell] if where in {"drug_classes", "ordinary_names"} else clean_other(cell))
                 if not fixes.drops(where, name, text)
             ]
-            if where not in {"drug_classes", "ordinary_names"}:
-                names = [lower_first(text) for text in names]
+            if not names and where in {"drug_classes", "ordinary_names"}:
+                names = [name]
+            elif not names:
+                names = [lower_first(text.replace("´", "'")) for text in row_names(name)]
             entry = Entry(
                 where,
                 name,
@@ -353,7 +360,7 @@ def group(entries: list[Entry], apart: set[str]) -> list[list[Entry]]:
 def alias_kind(text: str, where: str, named: bool) -> str:
     """Guess what sort of name a text from a drug table is."""
     letters = [char for char in text if char.isalpha()]
-    if len(text) > 17 and re.search(r"\d", text) and re.search(r"[a-z]{4}", text) and re.search(r"[-(\[,]", text):
+    if len(text) > 17 and re.search(r"[a-z]{4}", text) and re.search(r"[(\[]\d|\d.*[)\]-].*\d.*-", text):
         return "systematic"
     if " " not in text and letters and sum(char.isupper() for char in letters) * 2 > len(letters):
         return "abbreviation"
@@ -392,6 +399,10 @@ def variants(text: str, kind: str) -> Iterator[str]:
             forms += [f"{match[1]} {match[2]}", f"{match[1]}{match[2].lower()}", f"{match[1][2:]} {match[2]}"]
         if re.fullmatch(r"[A-Z]{2,}-\d{2,}|2C-[A-Z]|\d-[A-Z]{2,4}", text) and text not in {"4-AD"}:
             forms.append(text.replace("-", ""))
+        if match := re.match(r"(ortho|meta|para)-(?!.*fentanyl)", text):
+            forms.append(f"{match[1][0]}-{text[match.end() :]}")
+        if re.match(r"\d'-", text):
+            forms.append(text.replace("'", "", 1))
         if match := re.fullmatch(r"(\d)F-([A-Z].+)", text):
             forms += [f"{match[1]}-F-{match[2]}", f"{match[1]}-fluoro-{match[2]}"]
     for form in list(dict.fromkeys(forms)):
@@ -401,12 +412,14 @@ def variants(text: str, kind: str) -> Iterator[str]:
 
 def fentanyl_forms(text: str) -> Iterator[str]:
     """Yield the joined, spaced and numbered spellings of a fentanyl analogue's name."""
-    if not re.search(r"fentanyl$", text, re.IGNORECASE) or len(text) < 12:
+    if not re.search(r"fentanyl$", text, re.IGNORECASE) or len(text) < 12 or "manufactured" in text:
         return
     stem = re.sub(r"[ -]?fentanyl$", "", text, flags=re.IGNORECASE)
     stems = [stem]
     places = {"ortho": ("o", "2"), "meta": ("m", "3"), "para": ("p", "4")}
-    if match := re.fullmatch(r"(ortho|meta|para)-?((?:fluoro|chloro|bromo|methyl|methoxy)\w*)(.*)", stem, re.IGNORECASE):
+    if match := re.fullmatch(
+        r"(ortho|meta|para)-?((?:fluoro|chloro|bromo|methyl|methoxy)\w*)(.*)", stem, re.IGNORECASE
+    ):
         place, rest = match[1].lower(), match[2] + match[3]
         letter, number = places[place]
         heads = [f"{place}-", place, f"{letter}-"]
@@ -414,7 +427,9 @@ def fentanyl_forms(text: str) -> Iterator[str]:
             heads.append(f"{number}-")
         stems = [head + rest for head in heads]
     for stem in stems:
-        spaced = re.sub(r"^((?:(?:ortho|meta|para|[omp234])-?)?(?:fluoro|chloro|methyl|methoxy))(?=[a-z]{4})", r"\1 ", stem)
+        spaced = re.sub(
+            r"^((?:(?:ortho|meta|para|[omp234])-?)?(?:fluoro|chloro|methyl|methoxy))(?=[a-z]{4})", r"\1 ", stem
+        )
         for one in dict.fromkeys((stem, spaced)):
             yield f"{one} fentanyl"
             yield f"{one}fentanyl"
@@ -438,6 +453,9 @@ def english(text: str) -> Iterator[str]:
     for british, american in (("analogue", "analog"), ("sulph", "sulf"), ("organisation", "organization")):
         if british in text:
             yield text.replace(british, american)
+
+
+_NO_CLASS: Final[frozenset[str]] = frozenset({"brand", "street", "systematic", "misspelling"})
 
 
 class Ids:
@@ -477,7 +495,9 @@ class Names:
         """Add an alias, unless the matcher would take one that is there for the same."""
         text = re.sub(r"\s+", " ", text.replace("’", "'")).strip()
         if text and not self._fixes.drops(self._label, "*", text):
-            self._aliases.setdefault(match_key(text), self._fixes.decide(self._label, Alias(text, kind, case, ambiguous)))
+            self._aliases.setdefault(
+                match_key(text), self._fixes.decide(self._label, Alias(text, kind, case, ambiguous))
+            )
 
     def __contains__(self, text: str) -> bool:
         """Say whether a spelling is there."""
@@ -491,7 +511,9 @@ class Names:
 def merge_sources(sources: Iterable[str]) -> str:
     """Return the distinct sources, memory last."""
     distinct = list(dict.fromkeys(source for source in sources if source))
-    return "; ".join(sorted(distinct, key=from_memory)) if len(distinct) < 4 else f"{len(distinct)} tables, see controls"
+    return (
+        "; ".join(sorted(distinct, key=from_memory)) if len(distinct) < 4 else f"{len(distinct)} tables, see controls"
+    )
 
 
 def build_drugs(fixes: Corrections, ids: Ids) -> list[Concept]:
@@ -584,11 +606,13 @@ def drug_parents(
         but = {lookup[normalise(name)] for name in split_list(row["except"]) if normalise(name) in lookup}
         for i, made in enumerate(names):
             if labels[i] == "SUBSTANCE" and i not in but:
-                texts = [alias.text for alias in made.all() if alias.kind not in {"brand", "street", "systematic"}]
+                texts = [alias.text for alias in made.all() if alias.kind not in _NO_CLASS]
                 if any(pattern.search(text) for text in texts):
                     link(i, row["class"])
     for i, members in enumerate(groups):
-        if not found[i] and labels[i] == "SUBSTANCE":
+        if not found[i] and labels[i] == "PRECURSOR":
+            link(i, "precursors")
+        elif not found[i] and labels[i] == "SUBSTANCE":
             if any("?opioids" in entry.classes for entry in members):
                 link(i, "opioids")
             elif any(entry.table == "us_csa" and c.code == "4000" for entry in members for c in entry.controls):
@@ -684,7 +708,9 @@ REGIME_ORDER: Final[tuple[str, ...]] = (
 def acronym_case(text: str) -> str:
     """Return the case policy of a name of a body or law."""
     capitals = sum(char.isupper() for char in text)
-    return "exact" if " " not in text and capitals > 1 and capitals * 2 >= len(text) else "capital"
+    if " " not in text and capitals > 1 and capitals * 2 >= len(text):
+        return "exact"
+    return "capital" if text[0].isupper() or not text[0].isalnum() else "any"
 
 
 def is_acronym(text: str) -> bool:
@@ -699,10 +725,11 @@ def plain(text: str) -> str:
 
 
 _FEDERAL = re.compile(
-    r"^(Department|Bureau|Federal|Food and Drug|Drug Enforcement|Centers|National (Institute|Drug Intel|Security Council)|"
-    r"Office of (Nat|Foreign|Man)|Substance Abuse|Customs|Immigration|Homeland Sec|Environmental|Government Acc|"
-    r"Health Resources|Agency for Int|Agency for Health|Internal Revenue|Central Intel|Congress$|Senate$|House of Rep|"
-    r"Supreme Court$|Social Security|Small Business|Consumer Product|Transportation Sec|Financial Crimes|Indian Health)"
+    r"^(Department|Bureau|Federal|Food and Drug|Drug Enforcement|Centers|National Institute|National Drug Intel|"
+    r"National Security Council|Office of (Nat|Foreign|Man)|Substance Abuse|Customs|Immigration|Homeland Sec|"
+    r"Environmental|Government Acc|Health Resources|Agency for Int|Agency for Health|Internal Revenue|Central Intel|"
+    r"Congress$|Senate$|House of Rep|Supreme Court$|Social Security|Small Business|Consumer Product|"
+    r"Transportation Sec|Financial Crimes|Indian Health)"
 )
 
 
@@ -713,8 +740,7 @@ def united_states(name: str) -> Iterator[str]:
         for prefix in ("U.S.", "US", "United States"):
             yield f"{prefix} {bare}"
     if match := re.fullmatch(r"Department of (?:the )?(\w+)", bare):
-        for form in (f"{match[1]} Department", f"U.S. {match[1]} Department", f"US {match[1]} Department"):
-            yield form
+        yield from (f"{match[1]} Department", f"U.S. {match[1]} Department", f"US {match[1]} Department")
 
 
 def united_nations(name: str) -> Iterator[str]:
@@ -762,11 +788,13 @@ def build_institutions(fixes: Corrections, ids: Ids) -> list[Concept]:
         for text in [bare, *others]:
             for form in (*united_nations(text), *(united_states(text) if first["country"] == "US" else ())):
                 names.add(form, "variant", "capital")
-            for form in (plain(text), text.replace("&", "and"), *english_names(text)):
+            for form in (plain(text), text.replace(" & ", " and "), *english_names(text)):
                 names.add(form, "variant", acronym_case(form))
             if bare.endswith(" administration") and first["country"] == "US" and first["kind"] == "executive":
                 names.add(bare.replace("-", "–"), "variant", "capital")
         for text in acronyms:
+            if fixes.ambiguous.get(("INSTITUTION", text)):
+                continue
             if first["country"] == "US" and first.get("wikidata") and len(text) > 2:
                 names.add(f"U.S. {text}", "variant", "exact")
                 names.add(f"US {text}", "variant", "exact")
@@ -783,9 +811,20 @@ def build_institutions(fixes: Corrections, ids: Ids) -> list[Concept]:
     return concepts
 
 
+_ARTICLE = re.compile(
+    r"United|Netherlands|Philippines|Bahamas|Maldives|Gambia|Czech Rep|Russian Fed|Dominican Rep|Republic|U\.S\.|US|UK|"
+    r"UAE|Solomon|Central"
+)
+
+
 def english_names(text: str) -> Iterator[str]:
     """Yield British and American spellings of a body's name."""
-    for one, two in (("Centre", "Center"), ("Organisation", "Organization"), ("Organised", "Organized"), ("Defence", "Defense")):
+    for one, two in (
+        ("Centre", "Center"),
+        ("Organisation", "Organization"),
+        ("Organised", "Organized"),
+        ("Defence", "Defense"),
+    ):
         if one in text:
             yield text.replace(one, two)
         if two in text:
@@ -795,13 +834,11 @@ def english_names(text: str) -> Iterator[str]:
 def government(code: str, countries: list[str], adjectives: list[str], fixes: Corrections, ids: Ids) -> Concept:
     """Return the concept of a country's government."""
     names = Names("INSTITUTION", fixes)
-    article = "the " if re.match(r"(United|Netherlands|Philippines|Bahamas|Maldives|Gambia|Czech R|Russian F|Dominican|Republic|U\.S|US|UK|UAE|Solomon|Central)", countries[0]) else ""
-    name = f"Government of {article}{countries[0]}"
+    name = f"Government of {'the ' if _ARTICLE.match(countries[0]) else ''}{countries[0]}"
     names.add(name, "name", "capital")
     for country in countries:
         names.add(f"{country} government", "variant", "capital")
-        names.add(f"Government of {country}", "variant", "capital")
-        names.add(f"Government of the {country}", "variant", "capital")
+        names.add(f"Government of {'the ' if _ARTICLE.match(country) else ''}{country}", "variant", "capital")
     for adjective in adjectives:
         names.add(f"{adjective} government", "variant", "capital")
         names.add(f"{adjective} Parliament", "variant", "exact", ambiguous=True)
@@ -811,9 +848,7 @@ def government(code: str, countries: list[str], adjectives: list[str], fixes: Co
     return named_concept(ids, name, "INSTITUTION", names, {"country": code, "kind": "executive"}, ["memory"])
 
 
-def named_concept(
-    ids: Ids, name: str, label: str, names: Names, facts: dict[str, str], sources: list[str]
-) -> Concept:
+def named_concept(ids: Ids, name: str, label: str, names: Names, facts: dict[str, str], sources: list[str]) -> Concept:
     """Return a concept that is neither drug nor class."""
     aliases = names.all()
     return Concept(
@@ -857,11 +892,16 @@ def row_names_of_gang(text: str) -> str:
     return re.sub(r" \([^()]*\)$", "", text)
 
 
+_YEAR_IS_NAME = re.compile(
+    r"\d+ U\.S\.C|Directive|Regulation|Law|Ley|Loi|Arrêté|Lei|Decree|Opium Act of|Council|SI|Title|E\.?O"
+)
+
+
 def law_forms(text: str) -> Iterator[tuple[str, str]]:
     """Yield other ways to write a law's name, with their kind."""
     for pattern in (r"(.+ (?:Act|Order|Law|Regulations|Amendments)),? (?:of )?\d{4}", r"(.+),? (?:of )?(?:19|20)\d\d"):
         if (match := re.fullmatch(pattern, text)) and len(match[1].split()) > 1:
-            if not re.match(r"(Directive|Regulation|Law|Ley|Loi|Arrêté|Lei|Decree|Opium Act of|Council|SI|Title|E\.?O)", text):
+            if not _YEAR_IS_NAME.match(text):
                 yield match[1].rstrip(","), "short"
             break
     if match := re.fullmatch(r"(.+), (\d{4})", text):
@@ -874,14 +914,14 @@ def law_forms(text: str) -> Iterator[tuple[str, str]]:
     if match := re.fullmatch(r"(.+ Act) of (\d{4})", text):
         yield f"{match[1]}, {match[2]}", "variant"
     if match := re.fullmatch(r"Executive Order (\d+)", text):
-        for form in (f"E.O. {match[1]}", f"EO {match[1]}", f"Executive Order No. {match[1]}", f"Executive Order (E.O.) {match[1]}"):
-            yield form, "short"
+        for short in ("E.O.", "EO", "Executive Order No.", "Executive Order (E.O.)"):
+            yield f"{short} {match[1]}", "short"
     if match := re.fullmatch(r"(\d+) U\.S\.C\. (\d.*)", text):
         for form in (f"{match[1]} U.S.C. § {match[2]}", f"{match[1]} USC {match[2]}"):
             yield form, "variant"
     if match := re.fullmatch(r"(\d+ CFR) [Pp]art (\d+)", text):
         yield f"{match[1]} {match[2]}", "variant"
-    for one, two in (("Analogue", "Analog"), ("&", "and"), ("Organized", "Organised")):
+    for one, two in (("Analogue", "Analog"), (" & ", " and "), ("Organized", "Organised")):
         if one in text:
             yield text.replace(one, two), "variant"
     for form in united_nations(text):
@@ -977,7 +1017,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where the data on disk differ")
-    parser.add_argument("--output", type=Path, default=DATA, metavar="DIR", help="folder to write (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=DATA, metavar="DIR", help="folder to write (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     stale = []
     for name, text in build().items():
