@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import srsly
 from spacy.language import Language
@@ -114,7 +114,8 @@ class Actions:
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Actions:
         """Load weights, replacing those present."""
-        self._weights = srsly.msgpack_loads(data)
+        weights: Any = srsly.msgpack_loads(data)
+        self._weights = weights
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -123,7 +124,8 @@ class Actions:
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Actions:
         """Load weights, replacing those present."""
-        self._weights = srsly.read_json(path)
+        weights: Any = srsly.read_json(path)
+        self._weights = weights
         return self
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -29,7 +28,12 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: str | Path, output: str | Path, *, train: str | Path, dev: str | Path, overrides: Mapping[str, Any] | None = None
+    config: str | Path,
+    output: str | Path,
+    *,
+    train: str | Path,
+    dev: str | Path,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Language:
     """Train the statistical part of a pipeline.
 
@@ -121,8 +125,8 @@ def save(nlp: Language, output: str | Path) -> None:
     try:
         nlp.to_disk(scratch / "new")
         if output.exists():
-            os.replace(output, scratch / "old")
-        os.replace(scratch / "new", output)
+            output.replace(scratch / "old")
+        (scratch / "new").replace(output)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

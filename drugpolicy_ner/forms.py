@@ -5,9 +5,9 @@ The forms are data (``data/forms.jsonl``): regular expressions built from named 
 
     {"form": "us-code", "label": "LEGAL_INSTRUMENT", "pattern": ..., "hint": "U.S.C|USC", "example": "21 U.S.C. 811"}
 
-``hint`` lists literal strings of which one must stand in a text for the form to be tried at all; ``unsure`` marks a form
-that counts only where the trained model agrees; ``example`` is a text in which the form must match just what stands
-between ``«`` and ``»`` (or the whole, where these are left out).
+``hint`` lists literal strings of which one must stand in a text for the form to be tried at all; ``unsure`` marks a
+form that counts only where the trained model agrees; ``example`` is a text in which the form must match just what
+stands between ``«`` and ``»`` (or the whole, where these are left out).
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ class Forms:
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Forms:
         """Load forms, replacing those present."""
-        self._set(dict(zip(Form._fields, row, strict=True)) for row in srsly.msgpack_loads(data))
+        rows: Any = srsly.msgpack_loads(data)
+        self._set(dict(zip(Form._fields, row, strict=True)) for row in rows)
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
@@ -172,7 +173,8 @@ class Forms:
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Forms:
         """Load forms, replacing those present."""
-        self._set(srsly.read_jsonl(path))
+        rows: Any = srsly.read_jsonl(path)
+        self._set(rows)
         return self
 
     def _set(self, rows: Iterable[dict[str, Any]]) -> None:

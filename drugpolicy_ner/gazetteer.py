@@ -1,4 +1,4 @@
-"""Component drugpolicy_gazetteer: finds the names of the knowledge base in text.
+r"""Component drugpolicy_gazetteer: finds the names of the knowledge base in text.
 
 Matching is on the words of the raw text, not on tokens, through one trie: a hyphen, a white space, a line break and a
 soft hyphen between two words are the same, other characters between words must be those of the alias. So
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -153,7 +154,7 @@ class Gazetteer:
         if not words:
             raise ConceptError(f"the alias {text!r} of {term.concept} has neither letter nor digit: leave it out")
         node = self._first.setdefault(words[0][0], _Node())
-        for before, after in zip(words, words[1:], strict=False):
+        for before, after in pairwise(words):
             gap = _gap(text[before[2] : after[1]], before[0], after[0])
             node = node.next.setdefault((gap, after[0]), _Node())
         node.terms.append(term)
@@ -167,7 +168,8 @@ class Gazetteer:
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
         self._terms, self._first = [], {}
-        for row in srsly.msgpack_loads(data):
+        rows: Any = srsly.msgpack_loads(data)
+        for row in rows:
             self._insert(Term(*row))
         return self
 
@@ -179,7 +181,8 @@ class Gazetteer:
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
         self._terms, self._first = [], {}
-        for row in srsly.read_jsonl(path):
+        rows: Any = srsly.read_jsonl(path)
+        for row in rows:
             self._insert(Term(**row))
         return self
 
@@ -226,4 +229,3 @@ def _inside_longer_name(text: str, words: list[tuple[str, int, int]], i: int) ->
     if between.strip() in _HYPHENS:
         return bool(_CHEMICAL_PREFIX.match(before) or _LOCANT.match(before))
     return between == " " and bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
-

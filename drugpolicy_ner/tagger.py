@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
 from spacy.util import load_model_from_config, load_model_from_path
@@ -59,7 +59,7 @@ class Tagger:
 
     def _copy(self, tagged: Doc, doc: Doc) -> Doc:
         """Set the span group; a span that ends inside a token of the host grows to the token's edge."""
-        doc.spans[self.spans_key] = [
+        spans = (
             doc.char_span(
                 ent.start_char,
                 ent.end_char,
@@ -69,7 +69,8 @@ class Tagger:
                 alignment_mode="expand",
             )
             for ent in tagged.ents
-        ]
+        )
+        doc.spans[self.spans_key] = [span for span in spans if span is not None]
         return doc
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -79,7 +80,7 @@ class Tagger:
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Tagger:
         """Load the pipeline inside."""
-        state = msgpack_loads(data)
+        state: Any = msgpack_loads(data)
         config = self.nlp.config.from_str(state["config"])
         self._nlp = load_model_from_config(config, auto_fill=False).from_bytes(state["nlp"])
         return self

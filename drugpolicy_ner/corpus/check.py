@@ -12,9 +12,8 @@ from ..errors import AlignmentError
 from .document import Document
 
 if TYPE_CHECKING:
+    from spacy.tokenizer import Tokenizer
     from spacy.tokens import Doc
-
-    from ..tokenizer import Tokenizer
 
 _WORD = re.compile(r"\w+")
 SHINGLE = 8
@@ -51,12 +50,12 @@ def align(document: Document, tokenizer: Tokenizer) -> Doc:
     Raises:
         AlignmentError: A span whose edges are not token edges. spaCy would drop it with a warning.
     """
-    doc = tokenizer(document.text)
+    doc: Doc = tokenizer(document.text)
     ents = []
     for span in document.spans:
         ent = doc.char_span(span.start, span.end, label=span.label, kb_id=span.action)
         if ent is None:
-            outer = doc.char_span(span.start, span.end, alignment_mode="expand")
+            outer = doc.char_span(span.start, span.end, alignment_mode="expand") or ()
             raise AlignmentError(
                 f"span {document.text[span.start : span.end]!r} does not end at token edges (tokens: "
                 f"{[token.text for token in outer]}): move the span, or teach the tokenizer",
@@ -76,7 +75,9 @@ def check_alignment(documents: Iterable[Document], tokenizer: Tokenizer) -> Iter
             yield Finding("alignment", document.id, error.message, error=True)
 
 
-def check_unmarked(documents: Iterable[Document], ignore: Sequence[str] = ("POLICY_VERB", "QUANTITY")) -> Iterator[Finding]:
+def check_unmarked(
+    documents: Iterable[Document], ignore: Sequence[str] = ("POLICY_VERB", "QUANTITY")
+) -> Iterator[Finding]:
     """Yield, for review, a surface that is marked in a document and also stands unmarked in it.
 
     Args:
@@ -130,7 +131,9 @@ def check_repetition(documents: Sequence[Document], most: int = 3, near: float =
         shared.update((a, b) for i, a in enumerate(owners) for b in owners[i + 1 :])
     for (a, b), count in sorted(shared.items()):
         if count > near * min(sizes[a], sizes[b]):
-            yield Finding("near-duplicate", documents[a].id, f"shares {count} sequences with {documents[b].id}", error=True)
+            yield Finding(
+                "near-duplicate", documents[a].id, f"shares {count} sequences with {documents[b].id}", error=True
+            )
 
 
 def check_openings(documents: Iterable[Document], words: int = 3, most: int = 4) -> Iterator[Finding]:
@@ -162,4 +165,6 @@ def check_shared(documents: Iterable[Document], others: Iterable[str]) -> Iterat
     for document in documents:
         common = shingles(document.text) & held_out
         if common:
-            yield Finding("leak", document.id, f"shares {len(common)} sequences with held-out text: {min(common)!r}", error=True)
+            yield Finding(
+                "leak", document.id, f"shares {len(common)} sequences with held-out text: {min(common)!r}", error=True
+            )

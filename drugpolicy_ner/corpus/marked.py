@@ -49,7 +49,9 @@ def read_marked(path: str | Path) -> Iterator[Document]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8", path=path, line=line) from None
+        raise DataError(
+            f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8", path=path, line=line
+        ) from None
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     starts = [i for i, line in enumerate(lines) if _ID_LINE.match(line)]
     first = starts[0] if starts else len(lines)
