@@ -1,45 +1,143 @@
 """Component drugpolicy_actions: the action class of each policy verb, from the verb and the words around it.
 
-A linear model over a handful of features, trained on the corpus with the averaged perceptron (Freund and Schapire 1999;
-averaging as in Collins 2002). A verb is often decided by its object ("impose sanctions", "impose a sentence"), so the
-words that follow count beside the verb itself.
+A multinomial logistic regression. A verb is often decided by its object ("impose sanctions", "impose a sentence"), so
+beside the verb itself the word vectors of the content words around it count; vectors also carry over to verbs that were
+never annotated.
 """
 
 from __future__ import annotations
 
-import random
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy
 import srsly
 from spacy.language import Language
 
+from .errors import DataError
 from .labels import ACTIONS
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc, Span
+    from numpy.typing import NDArray
+    from spacy.tokens import Doc, Span, Token
+    from spacy.vocab import Vocab
 
-_WINDOW_AFTER: Final = 6
-_WINDOW_BEFORE: Final = 3
-_EPOCHS: Final = 12
+    Array = NDArray[numpy.float32]
+
+_AFTER: Final = (1.0, 0.8, 0.6, 0.5, 0.4)  # weights of the content words that follow, nearest first
+_BEFORE: Final = (1.0, 1.0, 1.0)
+_REACH: Final = 10  # tokens looked at on each side
+_STEPS: Final = 400
+_RATE: Final = 0.05
+_DECAY: Final = 2e-4
 _ENDING: Final = re.compile(r"(?:ing|ies|ied|es|ed|s|e|y)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
+_FUNCTION_WORDS: Final = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "by",
+        "can",
+        "could",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "he",
+        "her",
+        "his",
+        "i",
+        "in",
+        "is",
+        "it",
+        "its",
+        "may",
+        "must",
+        "of",
+        "on",
+        "or",
+        "our",
+        "shall",
+        "she",
+        "should",
+        "that",
+        "the",
+        "their",
+        "they",
+        "this",
+        "those",
+        "to",
+        "us",
+        "was",
+        "we",
+        "were",
+        "which",
+        "who",
+        "will",
+        "with",
+        "would",
+    ]
+)
+
+
+class Verb(NamedTuple):
+    """A verb of the built-in list with its usual action class.
+
+    Args:
+        verb: Base form.
+        action: One of `labels.ACTIONS`.
+        context: A word near it that this reading needs, or empty.
+    """
+
+    verb: str
+    action: str
+    context: str = ""
+
+
+def default_verbs() -> list[Verb]:
+    """Read the verbs that come with the package, ``data/verbs.jsonl``.
+
+    Raises:
+        DataError: With the line, for a row that names no known action class.
+    """
+    verbs = []
+    text = (resources.files(__package__) / "data" / "verbs.jsonl").read_text(encoding="utf-8")
+    for number, line in enumerate(text.splitlines(), start=1):
+        row: Any = srsly.json_loads(line)
+        if row.get("action") not in ACTIONS or not row.get("verb") or row.keys() - {"verb", "action", "with"}:
+            raise DataError(f"not a verb with an action class: {line}", path="data/verbs.jsonl", line=number)
+        verbs.append(Verb(row["verb"], row["action"], row.get("with", "")))
+    return verbs
 
 
 @Language.factory("drugpolicy_actions", assigns=["doc.ents", "token.ent_kb_id"], requires=["doc.ents"])
 def create_actions(nlp: Language, name: str) -> Actions:
     """Create the component; `Actions.train` or loading a saved pipeline fills it."""
-    return Actions()
+    return Actions(nlp.vocab)
 
 
 class Actions:
-    """Sets `kb_id_` of each POLICY_VERB entity to one of `labels.ACTIONS`."""
+    """Sets `kb_id_` of each POLICY_VERB entity to one of `labels.ACTIONS`.
 
-    def __init__(self) -> None:
-        self._weights: dict[str, dict[str, float]] = {}
+    Args:
+        vocab: Whose word vectors are used; without vectors the verb alone decides.
+    """
+
+    def __init__(self, vocab: Vocab) -> None:
+        self.vocab = vocab
+        self._names: dict[str, int] = {}  # named feature -> row of the weights
+        self._weights: Array = numpy.zeros((1, len(ACTIONS)), dtype="f")  # the first row is the bias
 
     def __call__(self, doc: Doc) -> Doc:
         """Classify the policy verbs of a document."""
@@ -59,73 +157,94 @@ class Actions:
         Returns:
             One of `labels.ACTIONS`; the first where nothing was learned.
         """
-        return self._best(list(_features(span)))
+        scores = self._weights[0].copy()
+        for name in _names(span):
+            row = self._names.get(name)
+            if row is not None:
+                scores += self._weights[row]
+        dense = self._dense(span)
+        scores += dense @ self._weights[len(self._weights) - len(dense) :]
+        return ACTIONS[int(scores.argmax())]
 
-    def train(self, examples: Iterable[tuple[Span, str]], *, seed: int = 0) -> None:
+    def train(self, examples: Iterable[tuple[Span, str]], verbs: Iterable[Verb] = ()) -> None:
         """Learn from annotated verbs, replacing what was learned before.
 
         Args:
             examples: Verbs in their documents, each with its action class.
-            seed: Order of the examples.
+            verbs: Verbs with their usual class, which count as examples without context.
         """
-        data = [(list(_features(span)), action) for span, action in examples]
-        self._weights = {}
-        totals: dict[tuple[str, str], float] = defaultdict(float)
-        stamps: dict[tuple[str, str], int] = defaultdict(int)
-        rng = random.Random(seed)
-        now = 0
+        data = [(list(_names(span)), self._dense(span), ACTIONS.index(action)) for span, action in examples]
+        for verb in verbs:
+            names = [f"verb={stem(verb.verb)}"]
+            if verb.context:
+                names.append(f"with={stem(verb.verb)} {stem(verb.context)}")
+            dense = numpy.concatenate(
+                [self._vector(verb.verb), self._vector(verb.context), self._vector("")], dtype="f"
+            )
+            data.append((names, dense, ACTIONS.index(verb.action)))
+        self._names = {}
+        for names, _, _ in data:
+            for name in names:
+                self._names.setdefault(name, len(self._names) + 1)
+        inputs = numpy.zeros((len(data), 1 + len(self._names) + 3 * self._width), dtype="f")
+        inputs[:, 0] = 1.0
+        for i, (names, dense, _) in enumerate(data):
+            inputs[i, [self._names[name] for name in names]] = 1.0
+            inputs[i, 1 + len(self._names) :] = dense
+        self._weights = _fit(inputs, numpy.array([action for _, _, action in data], dtype="i"))
 
-        def update(feature: str, action: str, change: float) -> None:
-            row = self._weights.setdefault(feature, {})
-            key = (feature, action)
-            totals[key] += (now - stamps[key]) * row.get(action, 0.0)
-            stamps[key] = now
-            row[action] = row.get(action, 0.0) + change
+    @property
+    def _width(self) -> int:
+        return int(self.vocab.vectors_length)
 
-        for _ in range(_EPOCHS):
-            rng.shuffle(data)
-            for features, action in data:
-                now += 1
-                guess = self._best(features)
-                if guess != action:
-                    for feature in features:
-                        update(feature, action, 1.0)
-                        update(feature, guess, -1.0)
-        averaged: dict[str, dict[str, float]] = {}
-        for feature, row in self._weights.items():
-            for action, weight in row.items():
-                key = (feature, action)
-                mean = (totals[key] + (now - stamps[key]) * weight) / now
-                if abs(mean) >= 0.01:
-                    averaged.setdefault(feature, {})[action] = round(mean, 3)
-        self._weights = averaged
+    def _vector(self, word: str) -> Array:
+        if not self._width or not word or not self.vocab.has_vector(word):
+            return numpy.zeros((self._width,), dtype="f")
+        return numpy.asarray(self.vocab.get_vector(word), dtype="f")
 
-    def _best(self, features: Sequence[str]) -> str:
-        scores = dict.fromkeys(ACTIONS, 0.0)
-        for feature in features:
-            for action, weight in self._weights.get(feature, {}).items():
-                scores[action] += weight
-        return max(scores, key=lambda action: scores[action])
+    def _dense(self, span: Span) -> Array:
+        doc = span.doc
+        after = doc[span.end : span.end + _REACH]
+        before = reversed(doc[max(0, span.start - _REACH) : span.start])
+        return numpy.concatenate(
+            [self._vector(span[0].lower_), self._mean(after, _AFTER), self._mean(before, _BEFORE)], dtype="f"
+        )
+
+    def _mean(self, tokens: Iterable[Token], weights: Sequence[float]) -> Array:
+        words = [token.lower_ for token in tokens if token.is_alpha and token.lower_ not in _FUNCTION_WORDS]
+        total = numpy.zeros((self._width,), dtype="f")
+        used = 0.0
+        for word, weight in zip(words, weights, strict=False):
+            total += weight * self._vector(word)
+            used += weight
+        if used:
+            total /= used
+        return total
+
+    def _state(self) -> dict[str, Any]:
+        return {"names": list(self._names), "weights": self._weights}
+
+    def _restore(self, state: Any) -> None:
+        self._names = {name: row for row, name in enumerate(state["names"], start=1)}
+        self._weights = numpy.array(state["weights"], dtype="f")  # a copy: what msgpack gives is read-only
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize the weights."""
-        data: bytes = srsly.msgpack_dumps(self._weights)
+        data: bytes = srsly.msgpack_dumps(self._state())
         return data
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Actions:
         """Load weights, replacing those present."""
-        weights: Any = srsly.msgpack_loads(data)
-        self._weights = weights
+        self._restore(srsly.msgpack_loads(data))
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the weights as a JSON file."""
-        srsly.write_json(path, self._weights)
+        """Save the weights as a msgpack file."""
+        srsly.write_msgpack(path, self._state())
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Actions:
         """Load weights, replacing those present."""
-        weights: Any = srsly.read_json(path)
-        self._weights = weights
+        self._restore(srsly.read_msgpack(path))
         return self
 
 
@@ -140,22 +259,31 @@ def stem(word: str) -> str:
     return _DOUBLED.sub(r"\1", word)
 
 
-def _features(span: Span) -> Iterator[str]:
+def _names(span: Span) -> Iterator[str]:
     verb = stem(span[0].text)
-    yield "bias"
     yield f"verb={verb}"
-    yield f"form={span.text.lower()}"
-    if len(span) > 1:
-        yield f"verb+particle={verb} {span[len(span) - 1].lower_}"
-    doc = span.doc
-    after = [token for token in doc[span.end : span.end + _WINDOW_AFTER] if token.is_alpha]
-    for i, token in enumerate(after):
-        yield f"after={stem(token.text)}"
-        if i < 3:
-            yield f"verb,after={verb} {stem(token.text)}"
-    if after:
-        yield f"verb,next={verb} {after[0].lower_}"
-    for token in doc[max(0, span.start - _WINDOW_BEFORE) : span.start]:
-        if token.is_alpha:
-            yield f"before={stem(token.text)}"
-            yield f"verb,before={verb} {stem(token.text)}"
+    for token in span[1:]:
+        yield f"with={verb} {stem(token.text)}"
+
+
+def _fit(inputs: Array, targets: NDArray[numpy.int32]) -> Array:
+    """Fit a multinomial logistic regression by Adam on the whole set (Kingma and Ba 2015); no randomness.
+
+    Args:
+        inputs: Examples x features.
+        targets: Class of each example.
+
+    Returns:
+        Features x classes.
+    """
+    weights = numpy.zeros((inputs.shape[1], len(ACTIONS)), dtype="f")
+    mean, square = numpy.zeros_like(weights), numpy.zeros_like(weights)
+    wanted = numpy.eye(len(ACTIONS), dtype="f")[targets]
+    for step in range(1, _STEPS + 1):
+        scores = inputs @ weights
+        odds = numpy.exp(scores - scores.max(axis=1, keepdims=True))
+        gradient = inputs.T @ (odds / odds.sum(axis=1, keepdims=True) - wanted) / len(inputs) + _DECAY * weights
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        weights -= _RATE * (mean / (1 - 0.9**step)) / (numpy.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    return weights

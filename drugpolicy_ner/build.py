@@ -14,7 +14,7 @@ from spacy.training.loop import train as train_loop
 from spacy.util import load_config, load_model_from_config
 
 from . import __version__
-from .actions import Actions
+from .actions import Actions, Verb
 from .corpus import Document
 from .corpus.check import align
 from .errors import DrugPolicyError
@@ -66,6 +66,7 @@ def assemble(
     *,
     concepts: Iterable[Concept],
     forms: Iterable[Form],
+    verbs: Iterable[Verb],
     documents: Iterable[Document],
 ) -> Language:
     """Put a trained model and the rule sources together into one pipeline.
@@ -75,6 +76,7 @@ def assemble(
         config: The assembly config, ``configs/pipeline.cfg``.
         concepts: Whose aliases the gazetteer finds.
         forms: The closed forms.
+        verbs: Verbs with their usual action class.
         documents: Annotated documents from which the action classes are learned.
 
     Returns:
@@ -98,7 +100,7 @@ def assemble(
     gazetteer.add(concepts)
     closed.add(forms)
     docs = [align(document, nlp.tokenizer) for document in documents]
-    actions.train((ent, ent.kb_id_) for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB")
+    actions.train(((ent, ent.kb_id_) for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB"), verbs)
     nlp.meta.update(
         name="drugpolicy_ner",
         version=__version__,

@@ -13,12 +13,23 @@ from .errors import DrugPolicyError
 from .labels import LABELS
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, Token
 
 Policy = Mapping[str, Mapping[str, int]]
 """Source -> label -> rank; the label ``*`` stands for every label not named. A higher rank wins, 0 leaves out."""
 
-DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {"ner": {"*": 2}, "gazetteer": {"*": 3}, "form": {"*": 3}}
+DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
+    "ner": {"*": 2, "LEGAL_INSTRUMENT": 3},
+    "gazetteer": {"*": 3},
+    "form": {"*": 3},
+}
+
+
+_OPENING: Final = frozenset("([{")
+_CLOSING: Final = frozenset(")]}")
+_PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
+_ARTICLES: Final = frozenset({"the", "a", "an"})
+_POSSESSIVES: Final = frozenset({"'s", "’s"})
 
 
 class Candidate(NamedTuple):
@@ -77,6 +88,44 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
     return sorted(chosen)
 
 
+def trim(doc: Doc, start: int, end: int) -> tuple[int, int]:
+    """Cut off a span what no entity begins or ends with.
+
+    These are articles, the possessive 's, punctuation, white space, and all from a bracket on that has no partner.
+
+    Args:
+        doc: The document.
+        start: First token.
+        end: Token after the last.
+
+    Returns:
+        The new start and end; equal where nothing is left.
+    """
+    while True:
+        before = (start, end)
+        while start < end and (doc[start].lower_ in _ARTICLES or _is_edge(doc[start], _CLOSING)):
+            start += 1
+        while start < end and (doc[end - 1].lower_ in _POSSESSIVES or _is_edge(doc[end - 1], _OPENING)):
+            end -= 1
+        opened: list[int] = []
+        for i in range(start, end):
+            if doc[i].text in _OPENING:
+                opened.append(i)
+            elif doc[i].text in _CLOSING:
+                if not opened:
+                    end = i
+                    break
+                opened.pop()
+        else:
+            end = opened[0] if opened else end
+        if (start, end) == before:
+            return start, end
+
+
+def _is_edge(token: Token, brackets: frozenset[str]) -> bool:
+    return token.is_space or token.text in _PUNCTUATION or token.text in brackets
+
+
 def _rank(policy: Policy, candidate: Candidate) -> int:
     ranks = policy.get(candidate.source, {})
     return ranks.get(candidate.label, ranks.get("*", 0))
@@ -123,11 +172,11 @@ class Resolver:
     def __call__(self, doc: Doc) -> Doc:
         """Set the entities of a document; the ner's own join the candidates in the span group."""
         group = list(doc.spans[GROUP]) if GROUP in doc.spans else []
-        group += [
-            Span(doc, ent.start, ent.end, label=ent.label_, kb_id=ent.kb_id_, span_id="ner")
-            for ent in doc.ents
-            if ent.id_ in ("", "ner")
-        ]
+        for ent in doc.ents:
+            if ent.id_ in ("", "ner"):
+                start, end = trim(doc, ent.start, ent.end)
+                if start < end:
+                    group.append(Span(doc, start, end, label=ent.label_, kb_id=ent.kb_id_, span_id="ner"))
         doc.spans[GROUP] = group
         candidates = [
             Candidate(

@@ -109,6 +109,15 @@ def shingles(text: str, length: int = SHINGLE) -> set[str]:
     return {" ".join(words[i : i + length]) for i in range(len(words) - length + 1)}
 
 
+def _names_joined(document: Document) -> str:
+    """Return the text with each annotated name made one word."""
+    parts, cursor = [], 0
+    for span in sorted(document.spans):
+        parts += [document.text[cursor : span.start], "_".join(_WORD.findall(document.text[span.start : span.end]))]
+        cursor = span.end
+    return "".join([*parts, document.text[cursor:]])
+
+
 def check_repetition(documents: Sequence[Document], most: int = 3, near: float = 0.3) -> Iterator[Finding]:
     """Yield errors for word sequences that stand in too many passages and for near-duplicate passages.
 
@@ -120,7 +129,7 @@ def check_repetition(documents: Sequence[Document], most: int = 3, near: float =
     where: dict[str, list[int]] = defaultdict(list)
     sizes = []
     for i, document in enumerate(documents):
-        grams = shingles(document.text)
+        grams = shingles(_names_joined(document))  # a long name may recur, a long phrase may not
         sizes.append(len(grams))
         for gram in grams:
             where[gram].append(i)
