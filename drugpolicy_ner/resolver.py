@@ -55,8 +55,9 @@ class Candidate(NamedTuple):
 def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) -> list[Candidate]:
     """Choose entities among candidates.
 
-    An unsure candidate lends its concept to an equal one of the ner and goes. Equal candidates of several sources are
-    one, of the highest rank. Of two that overlap the higher rank wins, then the longer, then the earlier.
+    An unsure candidate counts where the ner proposes the same span and label, whatever the ner's own rank, and else
+    goes. Equal candidates of several sources are one, of the highest rank. Of two that overlap the higher rank wins,
+    then the longer, then the earlier.
 
     Args:
         candidates: In any order, from any source.
@@ -71,6 +72,8 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
         by_span.setdefault(candidate[:3], []).append(candidate)
     merged: list[tuple[int, Candidate]] = []
     for same in by_span.values():
+        if any(candidate.source == "ner" for candidate in same):
+            same = [candidate._replace(unsure=False) for candidate in same]
         ranked = sorted(
             ((_rank(policy, c), c) for c in same if not c.unsure and _rank(policy, c)), key=lambda r: (-r[0], r[1])
         )
@@ -133,8 +136,7 @@ def _rank(policy: Policy, candidate: Candidate) -> int:
 
 def _only_concept(same: list[Candidate]) -> str:
     """Return the concept that the candidates of a span name, or nothing where they name several."""
-    sure = {c.concept for c in same if c.concept and not c.unsure}
-    concepts = sure or {c.concept for c in same if c.concept}
+    concepts = {c.concept for c in same if c.concept and not c.unsure}
     return concepts.pop() if len(concepts) == 1 else ""
 
 

