@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from .errors import DataError, DrugPolicyError
-from .output import OutputClosed, OutputError, UsageError, open_output
+from .errors import DataError, DrugPolicyError, OutputClosed, OutputError, UsageError
+from .output import open_output
 from .reading import STDIN, InputFormat, Inputs, ReadOptions
 from .tagging import choose_labels, load_pipeline, tag_records
 from .writing import OutputFormat, choose_format, open_writer

@@ -51,3 +51,19 @@ class ConceptError(DataError):
 
 class AlignmentError(DataError):
     """An annotated span whose edges are not token edges, so that training would drop it."""
+
+
+class UsageError(DrugPolicyError):
+    """A request that contradicts itself or names what does not exist."""
+
+
+class OutputError(DrugPolicyError):
+    """Output that cannot be written."""
+
+
+class OutputClosed(DrugPolicyError):
+    """Whoever read the output reads no more, as `head` does: no fault, but the end of the work."""
+
+
+class WorkerError(DrugPolicyError):
+    """A worker process that ended before its work."""

@@ -12,19 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import DrugPolicyError
-
-
-class UsageError(DrugPolicyError):
-    """A request that contradicts itself or names what does not exist."""
-
-
-class OutputError(DrugPolicyError):
-    """Output that cannot be written."""
-
-
-class OutputClosed(DrugPolicyError):
-    """Whoever read the output reads no more, as `head` does: no fault, but the end of the work."""
+from .errors import OutputClosed, OutputError
 
 
 class Output(io.TextIOBase):

@@ -17,9 +17,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import DataError, DrugPolicyError
+from .errors import DataError, UsageError, WorkerError
 from .labels import LABELS
-from .output import UsageError
 from .reading import Record, Report
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ _BATCH_CHARACTERS: Final = 50_000
 _PIECE_CHARACTERS: Final = 200_000
 _VOCABULARY: Final = 200_000
 _BREAKS: Final = ("\n\n", "\n", ". ", " ")
-
-
-class WorkerError(DrugPolicyError):
-    """A worker process that ended before its work."""
 
 
 def load_pipeline(model: str | None = None) -> Language:

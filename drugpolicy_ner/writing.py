@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
 from .entity import COLOURS, INK, OTHER_COLOUR, Entity, label_order
-from .output import Output, UsageError
+from .errors import UsageError
+from .output import Output
 from .reading import Record
 from .webpage import HtmlWriter
 

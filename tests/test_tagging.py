@@ -24,9 +24,9 @@ from spacy.util import filter_spans
 
 from drugpolicy_ner import tagging
 from drugpolicy_ner.entity import COLOURS, INK, OTHER_COLOUR, Entity
-from drugpolicy_ner.errors import DataError
+from drugpolicy_ner.errors import DataError, OutputClosed, OutputError, UsageError, WorkerError
 from drugpolicy_ner.labels import LABELS
-from drugpolicy_ner.output import Output, OutputClosed, OutputError, UsageError, open_output
+from drugpolicy_ner.output import Output, open_output
 from drugpolicy_ner.reading import InputFormat, Inputs, ReadOptions, Record
 from drugpolicy_ner.tagging import choose_labels, tag_records
 from drugpolicy_ner.webpage import describe
@@ -367,7 +367,7 @@ def test_tag_says_so_when_a_worker_is_killed(nlp: Language) -> None:
                         os.kill(process.pid or 0, signal.SIGKILL)
             yield Record(str(i), "fentanyl")
 
-    with pytest.raises(tagging.WorkerError, match="ended with code -9"):
+    with pytest.raises(WorkerError, match="ended with code -9"):
         list(tag_records(nlp, source(), Problems(), batch_size=2, n_process=2))
     assert not multiprocessing.active_children()
 
