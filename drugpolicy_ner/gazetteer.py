@@ -30,7 +30,6 @@ _SPACE: Final = re.compile(r"\s+")
 _QUOTES: Final = str.maketrans("’‘ʼ′´`″−‐‑–", "''''''\"----")
 _JOINED: Final = "~"  # gap between words that a hyphen or white space may fill
 _HYPHEN: Final = "-"  # gap that only a hyphen may fill, beside a digit: "4-ANPP" is not "4 ANPP"
-_HYPHENS: Final = frozenset("-‐‑–−")
 _NESTED_LABELS: Final = frozenset({"SUBSTANCE", "PRECURSOR", "DRUG_CLASS"})
 
 # A word before a drug name that makes it part of a longer chemical name: "acetyl-fentanyl", "p-fluoro fentanyl".
@@ -226,6 +225,8 @@ def _inside_longer_name(text: str, words: list[tuple[str, int, int]], i: int) ->
         return False
     between = text[words[i - 1][2] : words[i][1]]
     before = text[words[i - 1][1] : words[i - 1][2]]
-    if between.strip() in _HYPHENS:
-        return bool(_CHEMICAL_PREFIX.match(before) or _LOCANT.match(before))
-    return between == " " and bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
+    if not _JOINT.fullmatch(between) or "\n\n" in between:
+        return False
+    if between.isspace():
+        return bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
+    return bool(_CHEMICAL_PREFIX.match(before) or _LOCANT.match(before))

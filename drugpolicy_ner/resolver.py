@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spacy.language import Language
@@ -19,12 +21,21 @@ Policy = Mapping[str, Mapping[str, int]]
 """Source -> label -> rank; the label ``*`` stands for every label not named. A higher rank wins, 0 leaves out."""
 
 DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
-    "ner": {"*": 2, "LEGAL_INSTRUMENT": 3},
+    "ner": {"*": 2, "LEGAL_INSTRUMENT": 3, "DRUG_CLASS": 0, "QUANTITY": 0},
     "gazetteer": {"*": 3},
-    "form": {"*": 3},
+    "form": {"*": 3, "SUBSTANCE": 2},
 }
 
 
+DEFAULT_TOPIC: Final = (
+    r"\b(?:anti-?)?(?:drugs?|narcotics?|doping|addict\w*|overdos\w*|traffick\w*|smok(?:ing|ers?)|cartels?|"
+    r"substance (?:ab)?use\w*|pharmac\w*|medicin\w*|prescri\w*|liquor|vap(?:es?|ing)|cigarettes?|tobacco|alcohol\w*)\b"
+)
+"""Words, as a regular expression, that show beside the drugs themselves that a text deals with drugs."""
+
+_DRUG_LABELS: Final = frozenset({"SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "CRIMINAL_ORG", "CONTROL_STATUS"})
+_MENTIONS: Final = 2  # so many make a document one about drugs
+_TOKENS: Final = 100  # or one in so many tokens
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
@@ -118,7 +129,9 @@ def trim(doc: Doc, start: int, end: int) -> tuple[int, int]:
                 if not opened:
                     end = i
                     break
-                opened.pop()
+                if opened.pop() == start and i == end - 1:  # the span stands in brackets
+                    start, end = start + 1, i
+                    break
         else:
             end = opened[0] if opened else end
         if (start, end) == before:
@@ -142,27 +155,38 @@ def _only_concept(same: list[Candidate]) -> str:
 
 @Language.factory(
     "drugpolicy_resolver",
-    default_config={"policy": DEFAULT_POLICY},
+    default_config={"policy": DEFAULT_POLICY, "topic": DEFAULT_TOPIC},
     assigns=["doc.ents"],
     requires=["doc.spans"],
 )
-def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]]) -> Resolver:
+def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]], topic: str) -> Resolver:
     """Create the component.
+
+    Args:
+        nlp: The pipeline.
+        name: The component's name in it.
+        policy: See `resolve`.
+        topic: See `Resolver`.
 
     Raises:
         DrugPolicyError: The policy names an unknown source or label.
     """
-    return Resolver(policy)
+    return Resolver(policy, topic)
 
 
 class Resolver:
     """Writes `doc.ents` from the ner's entities and the candidates of the rule sources.
 
+    A policy verb is an act of drug policy: in a document that mentions drugs less than twice, and not once in a hundred
+    tokens, there is none. Measured on the authored dev split and the real dev set, this takes away wrong policy verbs
+    and no right one.
+
     Args:
         policy: See `resolve`.
+        topic: Words that count as mentions beside drug names, as a regular expression that ignores case.
     """
 
-    def __init__(self, policy: Policy = DEFAULT_POLICY) -> None:
+    def __init__(self, policy: Policy = DEFAULT_POLICY, topic: str = DEFAULT_TOPIC) -> None:
         for source, ranks in policy.items():
             if source not in SOURCES:
                 raise DrugPolicyError(f"the resolver's policy names the source {source!r}: use {', '.join(SOURCES)}")
@@ -170,6 +194,7 @@ class Resolver:
                 if label != "*" and label not in LABELS:
                     raise DrugPolicyError(f"the resolver's policy names the label {label!r}: use {', '.join(LABELS)}")
         self.policy = policy
+        self.topic = re.compile(topic, re.IGNORECASE)
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the entities of a document; the ner's own join the candidates in the span group."""
@@ -191,10 +216,14 @@ class Resolver:
             )
             for span in group
         ]
-        doc.set_ents(
-            [
-                Span(doc, c.start, c.end, label=c.label, kb_id=c.concept, span_id=c.source)
-                for c in resolve(candidates, self.policy)
-            ]
-        )
+        chosen = resolve(candidates, self.policy)
+        if any(c.label == "POLICY_VERB" for c in chosen) and not self._on_topic(doc, chosen):
+            chosen = [c for c in chosen if c.label != "POLICY_VERB"]
+        doc.set_ents([Span(doc, c.start, c.end, label=c.label, kb_id=c.concept, span_id=c.source) for c in chosen])
         return doc
+
+    def _on_topic(self, doc: Doc, chosen: list[Candidate]) -> bool:
+        mentions = sum(c.label in _DRUG_LABELS for c in chosen)
+        if mentions < _MENTIONS:
+            mentions += sum(1 for _ in islice(self.topic.finditer(doc.text), _MENTIONS))
+        return mentions >= _MENTIONS or mentions * _TOKENS >= len(doc)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from spacy.lang.tokenizer_exceptions import emoticons
 from spacy.language import BaseDefaults
 from spacy.tokenizer import Tokenizer
 from spacy.util import (
@@ -32,8 +33,11 @@ _WORD_ENDINGS = (
 # A section number with its subdivisions, dotted or not: 841(b)(1)(A)(vi), 1308.11(h), 15(2), 480.1(2)(a), 300aa-1(c)
 _SECTION = r"\d[\d.]*[a-z]{0,2}(?:[-–]\d+[a-z]?)?(?:\([0-9A-Za-z]{1,5}\))+"
 
+_WORD_BEGINNINGS = "non anti ex pro pre post mid multi counter ultra"
+
 # A chemical name or code with locants. Brackets balance to a depth of three, which keeps "(4-ANPP)" from matching
-# and leaves its brackets to the affix rules; a name never ends in a bracket.
+# and leaves its brackets to the affix rules; a name never ends in a bracket, and neither begins nor ends with a quote,
+# a dash or a possessive.
 _FLAT = r"[\w,'′″’±+→-]"
 _NEST1 = rf"[(\[](?:{_FLAT})*[)\]]"
 _NEST2 = rf"[(\[](?:{_FLAT}|{_NEST1})*[)\]]"
@@ -41,20 +45,35 @@ _NEST3 = rf"[(\[](?:{_FLAT}|{_NEST2})*[)\]]"
 _LOCANT = r"(?:(?<![A-Za-z])\d{1,2}['′″’]?[A-Za-z]{0,2}-[A-Za-z(\[]|[A-Za-z)\]]-\d|(?<![\w.])[NOPSRmopdln]-[\w(\[])"
 _CHEMICAL = (
     rf"(?=.*{_LOCANT})(?!.*[-–](?:{'|'.join(_WORD_ENDINGS.split())})$)(?!\d+[-–][a-z]+(?:[-–][a-z]+)?$)"
-    rf"(?:{_FLAT}|{_NEST3})*[\w±](?<![,'’-])"
+    rf"(?!(?:{'|'.join(_WORD_BEGINNINGS.split())})-)(?![-,'′″’±+→_])(?!.*(?:--|['’]s$))"
+    rf"(?:{_FLAT}|{_NEST3})*[^\W_]"
 )
 
 _HYPHEN = "[-–—‐‑−]"
-_PREFIXES = (rf"{_HYPHEN}(?=[A-Za-z])", "±", r"\*+", "_+", "~", "¶", "†", "‡", "/")
+_BULLETS = "[•·▪●○■►→|=≈\u00ad\u200b]"
+_CODE = r"\d[\d,]*['′]?[A-Za-z]{0,2}-"  # how a name with locants begins: "2C-", "3,4-"
+_PREFIXES = (
+    rf"(?:{'|'.join(_WORD_BEGINNINGS.split())})(?=-{_CODE})",
+    rf"{_HYPHEN}(?=[A-Za-z]|{_CODE})",
+    "[±+]",
+    r"\*+",
+    "_+",
+    "[~¶†‡/]",
+    _BULLETS,
+)
 _SUFFIXES = (
     rf"{_HYPHEN}",
     r"(?<![\w.][A-Z])(?<=[A-Z])\.",
+    r"(?<=\d[A-Z])\.",
     r"(?<=\))\.",
     r"(?<=\d)\.",
     r"\*+",
     "_+",
     "/",
     "[†‡®™]",
+    _BULLETS,
+    r"\[\d{1,3}\]",  # a footnote mark: "cocaine.[6]"
+    "(?<=[A-Za-z]{2})[⁰¹²³⁴-⁹]+",
     r"(?<=\d)(?:mg|mcg|µg|μg|ug|kg|g|lb|lbs|oz|ml|mL|MT)",
 )
 _INFIXES = (
@@ -65,8 +84,13 @@ _INFIXES = (
     r"[–—−]",
     r"(?<=\w)[“”\"«»](?=\w)",
     r"(?<=[a-z]),(?=[A-Za-z])",
-    r"(?<=[a-z)]);(?=\w)",
+    r"(?<=[\w)]);(?=\w)",
     r"(?<=[a-z]{2})\.(?=[A-Z])",
+    r"(?:(?<=[A-Z]{2})|(?<=\d))\.(?=[A-Z][a-z])",
+    r"(?<=[A-Za-z]):(?=[“\"])",
+    "--+",
+    r"(?<=\w)\+(?=\w)",
+    r"(?:(?<=[A-Za-z]{2})|(?<=[\d)]))\.(?=[—–])",  # a run-in heading: "(a) CSA.—The"
 )
 
 
@@ -88,10 +112,15 @@ def build_tokenizer(nlp: Language) -> Tokenizer:
     defaults: type[BaseDefaults] = nlp.Defaults
     return Tokenizer(
         nlp.vocab,
-        rules=defaults.tokenizer_exceptions,
+        rules={text: rule for text, rule in (defaults.tokenizer_exceptions or {}).items() if not _is_emoticon(text)},
         prefix_search=compile_prefix_regex([*(defaults.prefixes or ()), *_PREFIXES]).search,
         suffix_search=compile_suffix_regex([*(defaults.suffixes or ()), *_SUFFIXES]).search,
         infix_finditer=compile_infix_regex([*_INFIXES, *(defaults.infixes or ())]).finditer,
         token_match=re.compile(rf"(?:{_SECTION}|{_CHEMICAL})$").match,
         url_match=defaults.url_match,
     )
+
+
+def _is_emoticon(text: str) -> bool:
+    """Say whether a rule of spaCy's is one: they would take "8)" from "(Part 8)" and "):" from "(Mexico):"."""
+    return text.replace("’", "'") in emoticons

@@ -98,7 +98,7 @@ def write_marked(docs: Iterable[Document]) -> str:
     parts = []
     for doc in docs:
         doc.check()
-        header = [f"=== {doc.id}", *(f"{key}: {value}" for key, value in doc.meta.items())]
+        header = [f"=== {doc.id}", *(f"{key}: {value}" if value else f"{key}:" for key, value in doc.meta.items())]
         for line, pattern in zip(header, [_ID_LINE, *[_KEY_LINE] * len(doc.meta)], strict=True):
             if not pattern.match(line) or line != line.strip() or "\n" in line or "\r" in line or line == "===":
                 raise DataError(f"a header cannot hold the line {line!r}", doc_id=doc.id)

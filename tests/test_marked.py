@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drugpolicy_ner.corpus import Document, Span, read_marked, read_marked_path, write_marked
+from drugpolicy_ner.errors import DataError
+from drugpolicy_ner.labels import ACTIONS, LABELS
+
+HEAD = "=== a\ngenre: x\n\n"
+
+
+@st.composite
+def documents(draw, doc_id="a"):
+    parts = draw(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), min_size=1, max_size=7))
+    spans, cursor = [], 0
+    for part in parts:
+        if draw(st.booleans()) and part and part == part.strip():
+            label = draw(st.sampled_from(LABELS))
+            action = draw(st.sampled_from(ACTIONS)) if label == "POLICY_VERB" else ""
+            spans.append(Span(cursor, cursor + len(part), label, action))
+        cursor += len(part)
+    return Document(doc_id, "".join(parts), tuple(spans), {"genre": draw(st.sampled_from(["", "bill", "a: b"]))})
+
+
+@given(documents(), documents("b"))
+def test_marked_round_trip(tmp_path_factory, first, second):
+    path = tmp_path_factory.mktemp("marked") / "x.txt"
+    path.write_bytes(write_marked([first, second]).encode())
+    assert list(read_marked(path)) == [first, second]
+
+
+def test_marked_reads_marks_and_escapes(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text(
+        HEAD + r"{{DEA|INSTITUTION}} \{put\} {{crack down|POLICY_VERB:ENFORCE}}\n\\" + "\n\n", encoding="utf-8"
+    )
+    (doc,) = read_marked(path)
+    assert doc.text == "DEA {put} crack down\n\\"
+    assert doc.spans == (Span(0, 3, "INSTITUTION"), Span(10, 20, "POLICY_VERB", "ENFORCE"))
+    assert doc.meta == {"genre": "x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("hello\n" + HEAD, 1, "before the first"),
+        ("===\ngenre: x\n\ntext", 1, "needs an id"),
+        ("=== a\nGenre x\n\ntext", 2, "expected 'key: value'"),
+        ("=== a\ngenre: x\ngenre: y\n\ntext", 3, "stands twice"),
+        (HEAD + "one\n{{DEA|INSTITUTION", 5, "never closed"),
+        (HEAD + "{{DEA {{x|SUBSTANCE}}|INSTITUTION}}", 4, "do not nest"),
+        (HEAD + "a }} b", 4, "without"),
+        (HEAD + "{{DEA}}", 4, "needs a label"),
+        (HEAD + "{{DEA|AGENCY}}", 1, "unknown label 'AGENCY'"),
+        (HEAD + "{{ban|POLICY_VERB}}", 1, "needs an action class"),
+        (HEAD + "{{ban|POLICY_VERB:FORBID}}", 1, "needs an action class"),
+        (HEAD + "{{DEA|INSTITUTION:CONTROL}}", 1, "takes no action class"),
+        (HEAD + "{{ DEA|INSTITUTION}}", 1, "white space"),
+        (HEAD + "{{|INSTITUTION}}", 1, "outside the text"),
+        (HEAD + "text \\", 4, "backslash at the end"),
+        (HEAD + "x\n" + HEAD + "y", 5, "id used before, in line 1"),
+    ],
+)
+def test_marked_errors_name_file_and_line(tmp_path, text, line, message):
+    path = tmp_path / "x.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        list(read_marked(path))
+    assert (caught.value.path, caught.value.line) == (str(path), line)
+
+
+def test_marked_bytes_that_are_not_utf8_name_their_line(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_bytes(HEAD.encode() + b"caf\xe9")
+    with pytest.raises(DataError, match="0xe9") as caught:
+        list(read_marked(path))
+    assert caught.value.line == 4
+
+
+def test_marked_folder_errors(tmp_path):
+    with pytest.raises(DataError, match="no .*txt file"):
+        list(read_marked_path(tmp_path))
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(HEAD + "text", encoding="utf-8")
+    with pytest.raises(DataError, match="id used before"):
+        list(read_marked_path(tmp_path))
+
+
+def test_marked_writer_refuses_a_header_it_cannot_hold():
+    with pytest.raises(DataError, match="header cannot hold"):
+        write_marked([Document("a\nb", "text")])
+
+
+def test_document_overlap_is_refused():
+    with pytest.raises(DataError, match="overlaps"):
+        Document("a", "abc", (Span(0, 2, "SUBSTANCE"), Span(1, 3, "SUBSTANCE"))).check()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.tokens import Doc, Span
+
+from drugpolicy_ner.candidates import SOURCES
+from drugpolicy_ner.errors import DrugPolicyError
+from drugpolicy_ner.labels import LABELS
+from drugpolicy_ner.resolver import Candidate, Resolver, resolve, trim
+
+candidates = st.lists(
+    st.builds(
+        lambda start, length, label, source, concept, unsure: Candidate(
+            start, start + length, label, source, concept, unsure and source != "ner"
+        ),
+        st.integers(0, 12),
+        st.integers(1, 4),
+        st.sampled_from(LABELS),
+        st.sampled_from(SOURCES),
+        st.sampled_from(["", "DP:a", "DP:b"]),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@given(candidates)
+def test_resolver_chosen_spans_never_overlap(found):
+    taken = [i for c in resolve(found) for i in range(c.start, c.end)]
+    assert len(taken) == len(set(taken))
+
+
+@given(candidates, st.randoms(use_true_random=False))
+def test_resolver_order_of_the_input_does_not_matter(found, rng: random.Random):
+    shuffled = list(found)
+    rng.shuffle(shuffled)
+    assert resolve(shuffled) == resolve(found)
+
+
+@given(candidates)
+def test_resolver_is_idempotent(found):
+    once = resolve(found)
+    assert resolve(once) == once
+
+
+@given(candidates)
+def test_resolver_invents_no_span(found):
+    assert {c[:3] for c in resolve(found)} <= {c[:3] for c in found}
+
+
+def test_resolver_unsure_counts_only_where_the_ner_agrees():
+    unsure = Candidate(0, 1, "SUBSTANCE", "gazetteer", "DP:crack", unsure=True)
+    assert resolve([unsure]) == []
+    (chosen,) = resolve([unsure, Candidate(0, 1, "SUBSTANCE", "ner")])
+    assert (chosen.concept, chosen.source) == ("DP:crack", "gazetteer")
+    (other,) = resolve([unsure, Candidate(0, 1, "INSTITUTION", "ner")])
+    assert (other.label, other.concept) == ("INSTITUTION", "")
+
+
+def test_resolver_rank_decides_before_length():
+    short = Candidate(1, 2, "SUBSTANCE", "gazetteer")
+    long = Candidate(0, 3, "SUBSTANCE", "ner")
+    assert resolve([long, short]) == [short]
+    assert resolve([long, short], {"ner": {"*": 1}, "gazetteer": {"*": 1}}) == [long]
+
+
+def test_resolver_rank_zero_leaves_out():
+    assert resolve([Candidate(0, 1, "QUANTITY", "ner")], {"ner": {"*": 1, "QUANTITY": 0}}) == []
+
+
+def test_resolver_two_concepts_of_one_span_give_no_id():
+    same = [Candidate(0, 1, "SUBSTANCE", "form"), *(Candidate(0, 1, "SUBSTANCE", "form", c) for c in ("DP:a", "DP:b"))]
+    assert resolve(same)[0].concept == ""
+
+
+@pytest.mark.parametrize("policy", [{"oracle": {"*": 1}}, {"ner": {"SUBSTANCES": 1}}])
+def test_resolver_policy_with_unknown_names_is_refused(policy):
+    with pytest.raises(DrugPolicyError, match="use"):
+        Resolver(policy)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["the", "Drug", "Court"], ["Drug", "Court"]),
+        (["DEA", "'s"], ["DEA"]),
+        (["“", "CSA", "”", ","], ["CSA"]),
+        (["Public", "Law", "91", ")"], ["Public", "Law", "91"]),
+        (["Act", "(", "Cap", "."], ["Act"]),
+        (["Medicines", "(", "Control", ")", "Act"], ["Medicines", "(", "Control", ")", "Act"]),
+        (["(", "CSA", ")"], ["CSA"]),
+        ([",", "the"], []),
+    ],
+)
+def test_resolver_trims_what_no_entity_begins_or_ends_with(words, kept):
+    doc = Doc(spacy.blank("en").vocab, words=words)
+    start, end = trim(doc, 0, len(doc))
+    assert [token.text for token in doc[start:end]] == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "verbs"),
+    [
+        ("The Senate passed the budget.", []),
+        ("The Senate passed the fentanyl budget.", ["passed"]),
+        ("The Senate passed the drug budget.", ["passed"]),
+        ("The Senate passed the drug budget. " + "It rained all day on the hills. " * 30, []),
+        ("The Senate passed the drug budget on drugs. " + "It rained all day on the hills. " * 30, ["passed"]),
+    ],
+)
+def test_resolver_policy_verbs_need_a_text_about_drugs(text, verbs):
+    doc = spacy.blank("en")(text)
+    doc.spans["drugpolicy"] = [
+        Span(doc, token.i, token.i + 1, label="SUBSTANCE", span_id="gazetteer")
+        for token in doc
+        if token.text == "fentanyl"
+    ]
+    doc.set_ents([Span(doc, 2, 3, label="POLICY_VERB")])
+    assert [ent.text for ent in Resolver()(doc).ents if ent.label_ == "POLICY_VERB"] == verbs
+
+
+def test_resolver_keeps_every_candidate_in_the_group():
+    doc = spacy.blank("en")("Agents seized crack .")
+    doc.spans["drugpolicy"] = [Span(doc, 2, 3, label="SUBSTANCE", span_id="gazetteer?")]
+    doc.set_ents([Span(doc, 1, 2, label="POLICY_VERB")])
+    doc = Resolver()(doc)
+    assert [(span.text, span.id_) for span in doc.spans["drugpolicy"]] == [("crack", "gazetteer?"), ("seized", "ner")]
