@@ -33,7 +33,7 @@ _REACH: Final = 10  # tokens looked at on each side
 _STEPS: Final = 400
 _RATE: Final = 0.05
 _DECAY: Final = 2e-4
-_ENDING: Final = re.compile(r"(?:ing|ies|ied|es|ed|s|e|y)$")
+_ENDING: Final = re.compile(r"(?<=\w{2})(?:ing|es|ed|(?<!s)s|e)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
 _FUNCTION_WORDS: Final = frozenset(
     [
@@ -254,9 +254,9 @@ def stem(word: str) -> str:
     The result need not be a word: it is only compared with other stems.
     """
     word = word.lower()
-    if len(word) > 4:
-        word = _ENDING.sub("", word)
-    return _DOUBLED.sub(r"\1", word)
+    if len(word) > 4 and word.endswith(("ies", "ied")):
+        return f"{word[:-3]}y"
+    return _DOUBLED.sub(r"\1", _ENDING.sub("", word))
 
 
 def _names(span: Span) -> Iterator[str]:

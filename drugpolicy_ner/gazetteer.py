@@ -228,5 +228,6 @@ def _inside_longer_name(text: str, words: list[tuple[str, int, int]], i: int) ->
     if not _JOINT.fullmatch(between) or "\n\n" in between:
         return False
     if between.isspace():
-        return bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
+        # "neither heroin nor fentanyl": apart from its drug, "nor" is a conjunction
+        return before.lower() != "nor" and bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
     return bool(_CHEMICAL_PREFIX.match(before) or _LOCANT.match(before))

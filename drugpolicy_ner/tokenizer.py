@@ -50,26 +50,26 @@ _CHEMICAL = (
 )
 
 _HYPHEN = "[-–—‐‑−]"
-_BULLETS = "[•·▪●○■►→|=≈\u00ad\u200b]"
-_CODE = r"\d[\d,]*['′]?[A-Za-z]{0,2}-"  # how a name with locants begins: "2C-", "3,4-"
+_BULLETS = "[•·▪●○■►→|=≈\u00ad\u200b]+"
+_CODE = r"\d[\w,'′]*-"  # how a name with locants begins: "2C-", "3,4-", "13β-"
 _PREFIXES = (
     rf"(?:{'|'.join(_WORD_BEGINNINGS.split())})(?=-{_CODE})",
     rf"{_HYPHEN}(?=[A-Za-z]|{_CODE})",
     "[±+]",
     r"\*+",
     "_+",
-    "[~¶†‡/]",
+    "[~¶†‡/]+",
     _BULLETS,
 )
 _SUFFIXES = (
-    rf"{_HYPHEN}",
+    rf"{_HYPHEN}+",  # a rule of many hyphens is one token, as it is of stars: taking it apart takes quadratic time
     r"(?<![\w.][A-Z])(?<=[A-Z])\.",
     r"(?<=\d[A-Z])\.",
     r"(?<=\))\.",
     r"(?<=\d)\.",
     r"\*+",
     "_+",
-    "/",
+    "[~/]+",
     "[†‡®™]",
     _BULLETS,
     r"\[\d{1,3}\]",  # a footnote mark: "cocaine.[6]"

@@ -32,6 +32,18 @@ def test_check_align_misaligned_span_is_an_error_with_id_and_text():
     assert (finding.doc_id, finding.error) == ("doc-7", True)
 
 
+def test_check_alignment_finds_nothing_in_what_aligns():
+    document = Document("a", "2C-B's maker", (Span(0, 4, "SUBSTANCE"),))
+    assert list(check_alignment([document, Document("b", "")], TOKENIZER)) == []
+
+
+def test_check_unmarked_leaves_out_common_words():
+    text = "They ban it, a ban of 5 kg and 5 kg"
+    spans = (Span(5, 8, "POLICY_VERB", "CONTROL"), Span(22, 26, "QUANTITY"))
+    assert list(check_unmarked([Document("a", text, spans)])) == []
+    assert {finding.kind for finding in check_unmarked([Document("a", text, spans)], ignore=())} == {"unmarked"}
+
+
 def test_check_unmarked_lists_a_name_that_stands_unmarked_elsewhere():
     text = "DEA said so, and DEA agents left"
     (finding,) = check_unmarked([Document("a", text, (Span(0, 3, "INSTITUTION"),))])

@@ -54,6 +54,11 @@ def found(gazetteer, text):
         ("acetyl\N{NO-BREAK SPACE}fentanyl", ["acetyl\N{NO-BREAK SPACE}fentanyl"]),
         ("butyryl fentanyl", []),
         ("para-fluoro-fentanyl", []),
+        ("neither heroin nor fentanyl", ["heroin", "fentanyl"]),
+        ("nor-fentanyl", []),
+        ("N-fentanyl", []),
+        ("2 fentanyl pills", ["fentanyl"]),
+        ("fentanyl\n\nheroin", ["fentanyl", "heroin"]),
         ("fentanyls", []),
         ("xfentanyl", []),
         ("acetyl\n\nfentanyl", ["fentanyl"]),
@@ -71,6 +76,8 @@ def found(gazetteer, text):
         ("U.S. Attorneys Office", []),
         ("α-PVP or Alpha PVP", ["α-PVP", "Alpha PVP"]),
         ("1,4-butanediol", ["1,4-butanediol"]),
+        ("1,4\nbutanediol", []),
+        ("(heroin)", ["heroin"]),
         ("1, 4-butanediol", ["1, 4-butanediol"]),
         ("14-butanediol", []),
         ("[beta]-methyl fentanyl", ["[beta]-methyl fentanyl"]),
@@ -80,6 +87,51 @@ def found(gazetteer, text):
 )
 def test_gazetteer_finds_names_and_only_names(gazetteer, text, names):
     assert sorted(name for name, _, _ in found(gazetteer, text)) == sorted(names)
+
+
+@pytest.fixture(scope="module")
+def real():
+    filled = Gazetteer()
+    filled.add(default_store())
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [
+        (
+            "DEA would place xylazine in Schedule III",
+            {("DEA", "DP:drug-enforcement-administration"), ("xylazine", "DP:xylazine")},
+        ),
+        (
+            "fentanyl-laced pills from the Sinaloa Cartel",
+            {("fentanyl", "DP:fentanyl"), ("Sinaloa Cartel", "DP:sinaloa-cartel")},
+        ),
+        ("They sold 2C-B.", {("2C-B", "DP:2c-b")}),
+        ("the dea said it will ice the deal", set()),
+        ("speed limits on the road", set()),
+    ],
+)
+def test_gazetteer_real_data(real, text, sure):
+    assert {(name, concept_id) for name, concept_id, unsure in found(real, text) if not unsure} == sure
+
+
+def test_gazetteer_real_ambiguous_names_need_the_ner(real):
+    for name in ("speed", "ice", "blues"):
+        assert [unsure for _, _, unsure in found(real, f"the {name} here")] == [True], name
+
+
+def test_gazetteer_loading_replaces_the_terms(gazetteer):
+    other = Gazetteer()
+    other.add([concept("kratom")])
+    assert found(other.from_bytes(gazetteer.to_bytes()), "kratom and heroin") == [("heroin", "DP:heroin", False)]
+    assert len(other) == len(gazetteer)
+
+
+def test_gazetteer_ambiguous_in_one_concept_only_is_sure():
+    filled = Gazetteer()
+    filled.add([concept("snow", "SUBSTANCE", Alias("snow", ambiguous=True)), concept("Snow", "SUBSTANCE")])
+    assert found(filled, "snow") == [("snow", "DP:snow", False)]
 
 
 def test_gazetteer_ambiguous_alias_is_unsure(gazetteer):

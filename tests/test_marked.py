@@ -88,9 +88,39 @@ def test_marked_folder_errors(tmp_path):
         list(read_marked_path(tmp_path))
 
 
-def test_marked_writer_refuses_a_header_it_cannot_hold():
+@pytest.mark.parametrize(
+    ("doc_id", "meta"),
+    [
+        ("a\nb", {}),
+        ("", {}),
+        (" a", {}),
+        ("a", {"Year": "2024"}),
+        ("a", {"year": " 2024"}),
+        ("a", {"year": "20\r24"}),
+    ],
+)
+def test_marked_writer_refuses_a_header_it_cannot_hold(doc_id, meta):
     with pytest.raises(DataError, match="header cannot hold"):
-        write_marked([Document("a\nb", "text")])
+        write_marked([Document(doc_id, "text", (), meta)])
+
+
+def test_marked_byte_order_mark_and_carriage_returns_are_no_text(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xef\xbb\xbf=== a\r\ngenre: x\r\n\r\none\r\ntwo\r\n")
+    assert list(read_marked(path)) == [Document("a", "one\ntwo", (), {"genre": "x"})]
+
+
+@given(st.lists(st.tuples(st.text("=\\{}|: \t\r\n\x0b\x0c\x1c\x85\u2028\xa0\ufeffans", max_size=8), st.booleans())))
+def test_marked_round_trip_of_what_the_format_uses_itself(tmp_path_factory, parts):
+    spans, cursor = [], 0
+    for part, wanted in parts:
+        if wanted and part and part == part.strip():
+            spans.append(Span(cursor, cursor + len(part), "SUBSTANCE"))
+        cursor += len(part)
+    doc = Document("a", "".join(part for part, _ in parts), tuple(spans))
+    path = tmp_path_factory.mktemp("marked") / "x.txt"
+    path.write_bytes(write_marked([doc]).encode())
+    assert list(read_marked(path)) == [doc]
 
 
 def test_document_overlap_is_refused():

@@ -29,28 +29,45 @@ candidates = st.lists(
 )
 
 
-@given(candidates)
-def test_resolver_chosen_spans_never_overlap(found):
-    taken = [i for c in resolve(found) for i in range(c.start, c.end)]
+ranks = st.dictionaries(st.sampled_from(["*", *LABELS]), st.integers(0, 3), max_size=4)
+policies = st.dictionaries(st.sampled_from(SOURCES), ranks)
+
+
+@given(candidates, policies)
+def test_resolver_chosen_spans_never_overlap(found, policy):
+    taken = [i for c in resolve(found, policy) for i in range(c.start, c.end)]
     assert len(taken) == len(set(taken))
 
 
-@given(candidates, st.randoms(use_true_random=False))
-def test_resolver_order_of_the_input_does_not_matter(found, rng: random.Random):
+@given(candidates, policies, st.randoms(use_true_random=False))
+def test_resolver_order_of_the_input_does_not_matter(found, policy, rng: random.Random):
     shuffled = list(found)
     rng.shuffle(shuffled)
-    assert resolve(shuffled) == resolve(found)
+    assert resolve(shuffled, policy) == resolve(found, policy)
 
 
-@given(candidates)
-def test_resolver_is_idempotent(found):
-    once = resolve(found)
-    assert resolve(once) == once
+@given(candidates, policies)
+def test_resolver_is_idempotent(found, policy):
+    once = resolve(found, policy)
+    assert resolve(once, policy) == once
 
 
-@given(candidates)
-def test_resolver_invents_no_span(found):
-    assert {c[:3] for c in resolve(found)} <= {c[:3] for c in found}
+@given(candidates, policies)
+def test_resolver_invents_nothing(found, policy):
+    chosen = resolve(found, policy)
+    assert {c[:4] for c in chosen} <= {c[:4] for c in found}
+    assert {c.concept for c in chosen} <= {"", *(c.concept for c in found)}
+    assert chosen == sorted(chosen)
+    assert not any(c.unsure for c in chosen)
+
+
+@given(candidates, policies)
+def test_resolver_leaves_out_only_what_overlaps_has_no_rank_or_is_unsure(found, policy):
+    taken = {i for c in resolve(found, policy) for i in range(c.start, c.end)}
+    for c in found:
+        ranks_of_source = policy.get(c.source, {})
+        if not c.unsure and ranks_of_source.get(c.label, ranks_of_source.get("*", 0)):
+            assert not taken.isdisjoint(range(c.start, c.end))
 
 
 def test_resolver_unsure_counts_only_where_the_ner_agrees():
@@ -71,6 +88,37 @@ def test_resolver_rank_decides_before_length():
 
 def test_resolver_rank_zero_leaves_out():
     assert resolve([Candidate(0, 1, "QUANTITY", "ner")], {"ner": {"*": 1, "QUANTITY": 0}}) == []
+
+
+def test_resolver_ner_without_rank_still_confirms():
+    unsure = Candidate(0, 1, "SUBSTANCE", "gazetteer", "DP:crack", unsure=True)
+    policy = {"ner": {"*": 0}, "gazetteer": {"*": 1}}
+    assert [c.source for c in resolve([unsure, Candidate(0, 1, "SUBSTANCE", "ner")], policy)] == ["gazetteer"]
+
+
+def test_resolver_equal_candidate_lends_its_concept():
+    policy = {"ner": {"*": 3}, "gazetteer": {"*": 1}}
+    same = [Candidate(0, 2, "INSTITUTION", "ner"), Candidate(0, 2, "INSTITUTION", "gazetteer", "DP:dea")]
+    assert resolve(same, policy) == [Candidate(0, 2, "INSTITUTION", "ner", "DP:dea")]
+
+
+def test_resolver_label_named_in_the_policy_goes_before_the_star():
+    policy = {"ner": {"*": 1, "QUANTITY": 3}, "form": {"*": 2}}
+    ner, form = Candidate(0, 2, "QUANTITY", "ner"), Candidate(0, 1, "QUANTITY", "form")
+    assert resolve([ner, form], policy) == [ner]
+
+
+def test_resolver_source_without_policy_is_left_out():
+    assert resolve([Candidate(0, 1, "SUBSTANCE", "form")], {"ner": {"*": 1}}) == []
+
+
+def test_resolver_second_run_leaves_the_entities():
+    doc = spacy.blank("en")("The fentanyl ban and the ban on drugs")
+    doc.spans["drugpolicy"] = [Span(doc, 1, 2, label="SUBSTANCE", kb_id="DP:fentanyl", span_id="gazetteer")]
+    doc.set_ents([Span(doc, 2, 3, label="POLICY_VERB"), Span(doc, 0, 1, label="INSTITUTION")])
+    once = [(e.text, e.label_, e.kb_id_, e.id_) for e in Resolver()(doc).ents]
+    assert once == [("fentanyl", "SUBSTANCE", "DP:fentanyl", "gazetteer"), ("ban", "POLICY_VERB", "", "ner")]
+    assert [(e.text, e.label_, e.kb_id_, e.id_) for e in Resolver()(doc).ents] == once
 
 
 def test_resolver_two_concepts_of_one_span_give_no_id():

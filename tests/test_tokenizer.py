@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import spacy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokenizer import Tokenizer
 
@@ -52,12 +52,14 @@ def test_tokenizer_golden_table_is_large():
     assert len(TABLE) == len({text for text, _ in TABLE}) >= 250
 
 
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_tokenizer_never_changes_the_text(tokenizer, text):
     doc = tokenizer(text)
     assert "".join(token.text_with_ws for token in doc) == text
 
 
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_tokenizer_is_the_same_after_saving_and_loading(tokenizer, loaded, text):
     assert [token.text for token in loaded(text)] == [token.text for token in tokenizer(text)]
@@ -84,7 +86,6 @@ BEFORE = [
     "•",
     "|",
     "/",
-    "-",
     "—",
     "–",
     "$",
@@ -110,7 +111,6 @@ AFTER = [
     ").",
     "—x",
     "–x",
-    "/x",
     "-laced",
     "*",
     "|",

@@ -17,6 +17,7 @@ return, tab and space.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_marked(path: str | Path) -> Iterator[Document]:
         DataError: With file and line, for whatever breaks the format.
     """
     path = Path(path)
-    raw = path.read_bytes()
+    raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -99,8 +100,9 @@ def write_marked(docs: Iterable[Document]) -> str:
     for doc in docs:
         doc.check()
         header = [f"=== {doc.id}", *(f"{key}: {value}" if value else f"{key}:" for key, value in doc.meta.items())]
-        for line, pattern in zip(header, [_ID_LINE, *[_KEY_LINE] * len(doc.meta)], strict=True):
-            if not pattern.match(line) or line != line.strip() or "\n" in line or "\r" in line or line == "===":
+        patterns = [_ID_LINE, *[_KEY_LINE] * len(doc.meta)]
+        for line, value, pattern in zip(header, [doc.id, *doc.meta.values()], patterns, strict=True):
+            if not pattern.match(line) or value != value.strip() or "\n" in line or "\r" in line or line == "=== ":
                 raise DataError(f"a header cannot hold the line {line!r}", doc_id=doc.id)
         body, cursor = [], 0
         for span in sorted(doc.spans):

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import spacy
+from spacy.tokens import Span
+from spacy.vectors import Vectors
+
+from drugpolicy_ner.actions import Actions, Verb, default_verbs, stem
+from drugpolicy_ner.labels import ACTIONS
+
+
+def verb(nlp, text, start, end=None):
+    doc = nlp(text)
+    return doc[start : end or start + 1]
+
+
+@pytest.fixture(scope="module")
+def nlp():
+    return spacy.blank("en")
+
+
+@pytest.fixture(scope="module")
+def trained(nlp):
+    actions = Actions(nlp.vocab)
+    actions.train(
+        [
+            (verb(nlp, "Police seized pills", 1), "ENFORCE"),
+            (verb(nlp, "Agents seizing heroin", 1), "ENFORCE"),
+            (verb(nlp, "The bill bans kratom", 2), "CONTROL"),
+            (verb(nlp, "It banned kratom", 1), "CONTROL"),
+            (verb(nlp, "They cut down harm", 1, 3), "PREVENT_TREAT"),
+        ]
+    )
+    return actions
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "action"),
+    [
+        ("Customs will seize it", 2, 3, "ENFORCE"),
+        ("to ban vapes", 1, 2, "CONTROL"),
+        ("cutting down on it", 0, 2, "PREVENT_TREAT"),
+    ],
+)
+def test_actions_learn_a_verb_with_its_inflections(nlp, trained, text, start, end, action):
+    assert trained.classify(verb(nlp, text, start, end)) == action
+
+
+def test_actions_are_decided_by_context_where_the_verb_is_not_enough():
+    nlp = spacy.blank("en")
+    words = {"sanctions": [1.0, 0.0], "assets": [0.9, 0.1], "jail": [0.0, 1.0], "prison": [0.1, 0.9]}
+    nlp.vocab.vectors = Vectors(shape=(4, 2))
+    for word, vector in words.items():
+        nlp.vocab.set_vector(word, vector)
+    actions = Actions(nlp.vocab)
+    actions.train(
+        [
+            (verb(nlp, "to impose sanctions", 1), "SANCTION"),
+            (verb(nlp, "to impose jail", 1), "ENFORCE"),
+        ]
+    )
+    assert actions.classify(verb(nlp, "to impose assets", 1)) == "SANCTION"
+    assert actions.classify(verb(nlp, "to impose prison", 1)) == "ENFORCE"
+
+
+def test_actions_set_only_policy_verbs(nlp, trained):
+    doc = nlp("Police seized heroin")
+    doc.set_ents(
+        [Span(doc, 1, 2, label="POLICY_VERB"), Span(doc, 2, 3, label="SUBSTANCE", kb_id="DP:heroin", span_id="x")]
+    )
+    doc = trained(doc)
+    assert [(e.label_, e.kb_id_, e.id_) for e in doc.ents] == [
+        ("POLICY_VERB", "ENFORCE", ""),
+        ("SUBSTANCE", "DP:heroin", "x"),
+    ]
+
+
+def test_actions_training_is_deterministic(nlp, trained):
+    data = [(verb(nlp, "Police seized pills", 1), "ENFORCE"), (verb(nlp, "It banned kratom", 1), "CONTROL")]
+    twice = [Actions(nlp.vocab), Actions(nlp.vocab)]
+    for actions in twice:
+        actions.train(data, default_verbs())
+    assert twice[0].to_bytes() == twice[1].to_bytes()
+
+
+def test_actions_are_saved_and_loaded(nlp, trained, tmp_path):
+    span = verb(nlp, "Customs will seize it", 2)
+    trained.to_disk(tmp_path / "actions")
+    for loaded in (
+        Actions(nlp.vocab).from_disk(tmp_path / "actions"),
+        Actions(nlp.vocab).from_bytes(trained.to_bytes()),
+    ):
+        assert loaded.classify(span) == "ENFORCE"
+
+
+def test_actions_default_verbs_cover_every_class():
+    assert {item.action for item in default_verbs()} == set(ACTIONS)
+    assert Verb("seize", "ENFORCE") in default_verbs()
+
+
+@pytest.mark.parametrize(
+    "forms", ["seize seizes seized seizing", "ban bans banned banning", "deny denies denied denying"]
+)
+def test_actions_stem_is_shared_by_the_forms_of_a_verb(forms):
+    assert len({stem(form) for form in forms.split()}) == 1
