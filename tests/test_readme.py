@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +29,20 @@ def test_readme_python_blocks_run(readme, capsys):
     assert "xylazine SUBSTANCE DP:xylazine gazetteer" in out
     assert "US-CSA II 9801" in out
     assert "('methamphetamine', 'SUBSTANCE')" in out
+
+
+@pytest.mark.model
+def test_readme_command_lines_run(readme, tmp_path):
+    blocks = [b for b in re.findall(r"```bash\n(.*?)```", readme, flags=re.DOTALL) if b.startswith("drugpolicy-ner")]
+    assert len(blocks) == 1
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/a.txt").write_text("Police seized heroin.", encoding="utf-8")
+    (tmp_path / "news.jsonl").write_text('{"text": "Police seized 2 kg of heroin."}\n', encoding="utf-8")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(["bash", "-euc", blocks[0]], cwd=tmp_path, env=os.environ | {"PATH": path}, check=True)
+    assert "heroin" in (tmp_path / "reports.html").read_text(encoding="utf-8")
+    (row,) = map(json.loads, (tmp_path / "entities.jsonl").read_text(encoding="utf-8").splitlines())
+    assert [ent["text"] for ent in row["ents"]] == ["heroin"]
 
 
 def test_readme_lists_every_label_and_action_class(readme):
