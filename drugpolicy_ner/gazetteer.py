@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from .concepts import Concept
 
-_WORD: Final = re.compile(r"[^\W_]+")
+_WORD: Final = re.compile(r"[^\W_¹²³⁰-⁹]+")  # a raised figure is a footnote's, not the word's
+# one word over a line's end or with a soft hyphen in it: "meth-\namphetamine"
+_BROKEN: Final = re.compile(r"([^\W_]+)(?:\u00ad|[-\u2010][ \t]*\r?\n[ \t]*)([^\W_]+)")
 _JOINT: Final = re.compile(r"[\s\u00ad\u200b]*[-\u2010\u2011\u2012\u2013\u2212\u00ad]?[\s\u00ad\u200b]*")
 _SPACE: Final = re.compile(r"\s+")
 _QUOTES: Final = str.maketrans("’‘ʼ′´`″−‐‑–", "''''''\"----")
@@ -126,6 +128,10 @@ class Gazetteer:
                 if following is None:
                     break
                 node, j = following, j + 1
+        for match in _BROKEN.finditer(text) if "\u00ad" in text or "\n" in text else ():
+            whole = (match.group(1) + match.group(2)).lower()
+            if whole in first and first[whole].terms:
+                yield from self._judge(text, [(whole, match.start(), match.end())], 0, 0, first[whole].terms)
 
     def _judge(
         self, text: str, words: list[tuple[str, int, int]], i: int, j: int, terms: list[Term]
