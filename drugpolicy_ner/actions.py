@@ -35,60 +35,11 @@ _RATE: Final = 0.05
 _DECAY: Final = 2e-4
 _ENDING: Final = re.compile(r"(?<=\w{2})(?:ing|es|ed|(?<!s)s|e)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
-_FUNCTION_WORDS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "being",
-        "by",
-        "can",
-        "could",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "her",
-        "his",
-        "i",
-        "in",
-        "is",
-        "it",
-        "its",
-        "may",
-        "must",
-        "of",
-        "on",
-        "or",
-        "our",
-        "shall",
-        "she",
-        "should",
-        "that",
-        "the",
-        "their",
-        "they",
-        "this",
-        "those",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "which",
-        "who",
-        "will",
-        "with",
-        "would",
-    ]
+_FUNCTION_WORDS_TEXT: Final = (
+    "a an and are as at be been being by can could for from had has have he her his i in is it its may must "
+    "of on or our shall she should that the their they this those to us was we were which who will with would"
 )
+_FUNCTION_WORDS: Final = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 
 class Verb(NamedTuple):

@@ -48,7 +48,7 @@ def train(
         The best model.
 
     Raises:
-        DrugPolicyError: The config names no such setting or cannot be read.
+        DataError: For whatever breaks the format or the alignment of the marked text.
     """
     settings = {"paths.train": str(train), "paths.dev": str(dev), **(overrides or {})}
     nlp = init_nlp(load_config(config, overrides=settings, interpolate=False))
@@ -86,9 +86,9 @@ def assemble(
         DrugPolicyError: The config lacks one of the components.
     """
     nlp = load_model_from_config(load_config(config), vocab=trained.vocab, auto_fill=True)
-    rules = list(nlp.pipe_names)
+    first_rule = nlp.pipe_names[0]
     for name in trained.pipe_names:
-        nlp.add_pipe(name, source=trained, before=rules[0])
+        nlp.add_pipe(name, source=trained, before=first_rule)
     gazetteer, closed, actions = (
         _component(nlp, name, kind)
         for name, kind in (
@@ -128,7 +128,12 @@ def save(nlp: Language, output: str | Path) -> None:
         nlp.to_disk(scratch / "new")
         if output.exists():
             output.replace(scratch / "old")
-        (scratch / "new").replace(output)
+        try:
+            (scratch / "new").replace(output)
+        except OSError:
+            if (scratch / "old").exists():
+                (scratch / "old").replace(output)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -54,12 +54,26 @@ class Term(NamedTuple):
     ambiguous: bool
 
 
+class _Word(NamedTuple):
+    lower: str
+    start: int
+    end: int
+
+
+class _Ending(NamedTuple):
+    """A term that ends at a node, with the characters before its first and after its last word."""
+
+    term: Term
+    lead: str
+    trail: str
+
+
 class _Node:
-    __slots__ = ("next", "terms")
+    __slots__ = ("endings", "next")
 
     def __init__(self) -> None:
         self.next: dict[tuple[str, str], _Node] = {}
-        self.terms: list[Term] = []
+        self.endings: list[_Ending] = []
 
 
 @Language.factory("drugpolicy_gazetteer", assigns=["doc.spans"])
@@ -106,63 +120,42 @@ class Gazetteer:
         Args:
             text: Any text.
         """
-        words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+        words = _words(text)
         first = self._first
         gaps: dict[int, str] = {}
-        for i, (word, _, _) in enumerate(words):
-            node = first.get(word)
+        for i, word in enumerate(words):
+            node = first.get(word.lower)
             if node is None:
                 continue
             j = i
             while True:
-                if node.terms:
-                    yield from self._judge(text, words, i, j, node.terms)
+                if node.endings:
+                    yield from _judge(text, words, i, j, node.endings)
                 if not node.next or j + 1 == len(words):
                     break
                 gap = gaps.get(j)
                 if gap is None:
-                    gap = gaps[j] = _gap(text[words[j][2] : words[j + 1][1]], words[j][0], words[j + 1][0])
-                following = node.next.get((gap, words[j + 1][0]))
+                    gap = gaps[j] = _gap(text, words[j], words[j + 1])
+                following = node.next.get((gap, words[j + 1].lower))
                 if following is None and gap == _HYPHEN:
-                    following = node.next.get((_JOINED, words[j + 1][0]))
+                    following = node.next.get((_JOINED, words[j + 1].lower))
                 if following is None:
                     break
                 node, j = following, j + 1
         for match in _BROKEN.finditer(text) if "\u00ad" in text or "\n" in text else ():
-            whole = (match.group(1) + match.group(2)).lower()
-            if whole in first and first[whole].terms:
-                yield from self._judge(text, [(whole, match.start(), match.end())], 0, 0, first[whole].terms)
-
-    def _judge(
-        self, text: str, words: list[tuple[str, int, int]], i: int, j: int, terms: list[Term]
-    ) -> Iterator[Match]:
-        start, end = words[i][1], words[j][2]
-        found: dict[tuple[str, int, int], list[Term]] = {}
-        for term in terms:
-            lead, trail = _edges(term.text)
-            if not text.startswith(lead, start - len(lead)) or not text.startswith(trail, end):
-                continue
-            left, right = start - len(lead), end + len(trail)
-            if _case_fits(text[left:right], term) and not (
-                term.label in _NESTED_LABELS and _inside_longer_name(text, words, i)
-            ):
-                found.setdefault((term.label, left, right), []).append(term)
-        for (label, left, right), owners in found.items():
-            clear = [term for term in owners if not term.ambiguous]
-            concepts = {term.concept for term in clear or owners}
-            # two concepts of one name: the span stands, an id would be a guess
-            yield Match(left, right, label, concepts.pop() if len(concepts) == 1 else "", not clear)
+            whole = _Word((match.group(1) + match.group(2)).lower(), match.start(), match.end())
+            if whole.lower in first:
+                yield from _judge(text, [whole], 0, 0, first[whole.lower].endings)
 
     def _insert(self, term: Term) -> None:
         text = term.text
-        words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+        words = _words(text)
         if not words:
             raise ConceptError(f"the alias {text!r} of {term.concept} has neither letter nor digit: leave it out")
-        node = self._first.setdefault(words[0][0], _Node())
+        node = self._first.setdefault(words[0].lower, _Node())
         for before, after in pairwise(words):
-            gap = _gap(text[before[2] : after[1]], before[0], after[0])
-            node = node.next.setdefault((gap, after[0]), _Node())
-        node.terms.append(term)
+            node = node.next.setdefault((_gap(text, before, after), after.lower), _Node())
+        node.endings.append(_Ending(term, text[: words[0].start], text[words[-1].end :]))
         self._terms.append(term)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -172,11 +165,8 @@ class Gazetteer:
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
-        self._terms, self._first = [], {}
         rows: Any = srsly.msgpack_loads(data)
-        for row in rows:
-            self._insert(Term(*row))
-        return self
+        return self._set(Term(*row) for row in rows)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the terms as a file of JSON lines."""
@@ -185,34 +175,50 @@ class Gazetteer:
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
-        self._terms, self._first = [], {}
         rows: Any = srsly.read_jsonl(path)
-        for row in rows:
-            self._insert(Term(**row))
+        return self._set(Term(**row) for row in rows)
+
+    def _set(self, terms: Iterable[Term]) -> Gazetteer:
+        self._terms, self._first = [], {}
+        for term in terms:
+            self._insert(term)
         return self
 
 
-def _gap(between: str, before: str, after: str) -> str:
+def _words(text: str) -> list[_Word]:
+    return [_Word(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+
+
+def _judge(text: str, words: list[_Word], i: int, j: int, endings: list[_Ending]) -> Iterator[Match]:
+    """Yield the terms that the words from i to j stand for, where their edges, case and surroundings fit."""
+    start, end = words[i].start, words[j].end
+    found: dict[tuple[str, int, int], list[Term]] = {}
+    for term, lead, trail in endings:
+        if not text.startswith(lead, start - len(lead)) or not text.startswith(trail, end):
+            continue
+        left, right = start - len(lead), end + len(trail)
+        if _case_fits(text[left:right], term) and not (
+            term.label in _NESTED_LABELS and _inside_longer_name(text, words, i)
+        ):
+            found.setdefault((term.label, left, right), []).append(term)
+    for (label, left, right), owners in found.items():
+        clear = [term for term in owners if not term.ambiguous]
+        concepts = {term.concept for term in clear or owners}
+        # two concepts of one name: the span stands, an id would be a guess
+        yield Match(left, right, label, concepts.pop() if len(concepts) == 1 else "", not clear)
+
+
+def _gap(text: str, before: _Word, after: _Word) -> str:
     """Reduce the characters between two words to what must agree."""
+    between = text[before.end : after.start]
     if between == " ":
         return _JOINED
     if "\n\n" in between:
         return between
     if _JOINT.fullmatch(between):
         hyphen = between.translate(_QUOTES).strip()
-        return _HYPHEN if hyphen and (before[-1].isdigit() or after[0].isdigit()) else _JOINED
+        return _HYPHEN if hyphen and (before.lower[-1].isdigit() or after.lower[0].isdigit()) else _JOINED
     return _SPACE.sub("", between.translate(_QUOTES))
-
-
-def _edges(text: str) -> tuple[str, str]:
-    """Return the characters of an alias before its first and after its last word."""
-    head = 0
-    while not text[head].isalnum():
-        head += 1
-    tail = len(text)
-    while not text[tail - 1].isalnum():
-        tail -= 1
-    return text[:head], text[tail:]
 
 
 def _case_fits(surface: str, term: Term) -> bool:
@@ -225,15 +231,12 @@ def _case_fits(surface: str, term: Term) -> bool:
     return plain == term.text.translate(_QUOTES) or (len(term.text) > 5 and surface.isupper())
 
 
-def _inside_longer_name(text: str, words: list[tuple[str, int, int]], i: int) -> bool:
+def _inside_longer_name(text: str, words: list[_Word], i: int) -> bool:
     """Say whether the word before ties a drug name into a longer chemical one."""
-    if i == 0:
+    if i == 0 or _gap(text, words[i - 1], words[i]) not in (_JOINED, _HYPHEN):
         return False
-    between = text[words[i - 1][2] : words[i][1]]
-    before = text[words[i - 1][1] : words[i - 1][2]]
-    if not _JOINT.fullmatch(between) or "\n\n" in between:
-        return False
-    if between.isspace():
+    before = text[words[i - 1].start : words[i - 1].end]
+    if text[words[i - 1].end : words[i].start].isspace():
         # "neither heroin nor fentanyl": apart from its drug, "nor" is a conjunction
         return before.lower() != "nor" and bool(_CHEMICAL_PREFIX.match(before)) and not before.isdigit()
     return bool(_CHEMICAL_PREFIX.match(before) or _LOCANT.match(before))

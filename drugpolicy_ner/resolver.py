@@ -25,7 +25,7 @@ DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
     "gazetteer": {"*": 3},
     "form": {"*": 3, "SUBSTANCE": 2},
 }
-
+"""Equal to that of ``configs/pipeline.cfg``, which a test sees to."""
 
 DEFAULT_TOPIC: Final = (
     r"\b(?:anti-?)?(?:drugs?|narcotics?|doping|addict\w*|overdos\w*|traffick\w*|smok(?:ing|ers?)|cartels?|"
@@ -85,11 +85,9 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
     for same in by_span.values():
         if any(candidate.source == "ner" for candidate in same):
             same = [candidate._replace(unsure=False) for candidate in same]
-        ranked = sorted(
-            ((_rank(policy, c), c) for c in same if not c.unsure and _rank(policy, c)), key=lambda r: (-r[0], r[1])
-        )
-        if ranked:
-            rank, best = ranked[0]
+        ranked = [(_rank(policy, candidate), candidate) for candidate in same if not candidate.unsure]
+        rank, best = min(ranked, key=lambda r: (-r[0], r[1]), default=(0, same[0]))
+        if rank:
             merged.append((rank, best._replace(concept=best.concept or _only_concept(same))))
     merged.sort(key=lambda r: (-r[0], r[1].start - r[1].end, r[1]))
     chosen: list[Candidate] = []

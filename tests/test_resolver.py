@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 from drugpolicy_ner.candidates import SOURCES
 from drugpolicy_ner.errors import DrugPolicyError
 from drugpolicy_ner.labels import LABELS
-from drugpolicy_ner.resolver import Candidate, Resolver, resolve, trim
+from drugpolicy_ner.resolver import DEFAULT_POLICY, Candidate, Resolver, resolve, trim
 
 candidates = st.lists(
     st.builds(
@@ -178,3 +178,8 @@ def test_resolver_keeps_every_candidate_in_the_group():
     doc.set_ents([Span(doc, 1, 2, label="POLICY_VERB")])
     doc = Resolver()(doc)
     assert [(span.text, span.id_) for span in doc.spans["drugpolicy"]] == [("crack", "gazetteer?"), ("seized", "ner")]
+
+
+def test_resolver_default_policy_is_that_of_the_assembly_config(root):
+    config = spacy.util.load_config(root / "configs/pipeline.cfg")
+    assert config["components"]["drugpolicy_resolver"]["policy"] == DEFAULT_POLICY

@@ -21,7 +21,7 @@ DOCUMENT = 500
 ROUNDS = 3
 UNUSED = ["tok2vec", "tagger", "parser", "senter", "attribute_ruler", "lemmatizer"]
 LOAD = """
-import time, resource, spacy, drugpolicy_ner
+import time, spacy, drugpolicy_ner
 start = time.perf_counter()
 drugpolicy_ner.load()
 print(time.perf_counter() - start)

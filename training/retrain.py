@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=ROOT / "drugpolicy_ner" / "model", help="folder to write")
     args = parser.parse_args()
     if args.assemble_only:
-        trained = spacy.load(args.output, exclude=[name for name in _rules()])
+        trained = spacy.load(args.output, exclude=_rules())
     else:
         with tempfile.TemporaryDirectory(prefix="drugpolicy-vectors-") as scratch:
             write_vectors(Path(scratch))
