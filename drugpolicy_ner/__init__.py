@@ -13,14 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .concepts import Concept, default_store
+from .concepts import Concept, default_store, read_concepts
 from .labels import ACTIONS, LABELS
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
 __version__: Final = "0.1.0"
-__all__ = ["ACTIONS", "LABELS", "Concept", "__version__", "concept", "load"]
+__all__ = ["ACTIONS", "LABELS", "Concept", "__version__", "concept", "find", "load", "read_concepts"]
 
 
 def load(**overrides: Any) -> Language:
@@ -52,3 +52,17 @@ def concept(concept_id: str) -> Concept:
         ConceptError: No concept has this id; the message suggests near ones.
     """
     return default_store().get(concept_id)
+
+
+def find(name: str) -> tuple[Concept, ...]:
+    """Look up what a name can mean in the built-in knowledge base.
+
+    Args:
+        name: Any name: common, brand or street name, abbreviation. Letter case, accents, white space and hyphens do
+            not count.
+
+    Returns:
+        The concepts, those called so outright before those that the name means only at times; none where the name
+        is unknown.
+    """
+    return default_store().find(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import spacy
 from spacy.training.initialize import init_nlp
@@ -17,7 +17,7 @@ from . import __version__
 from .actions import Actions, Verb
 from .corpus import Document
 from .corpus.check import align
-from .errors import DrugPolicyError
+from .errors import DrugPolicyError, UsageError
 from .forms import Form, Forms
 from .gazetteer import Gazetteer
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
     from .concepts import Concept
+
+_TAKERS: Final = ("drugpolicy_gazetteer", "drugpolicy_linker")  # factories whose components have add(concepts)
+_WRAPPER: Final = "drugpolicy_tagger"  # the factory whose component has a pipeline inside
 
 
 def train(
@@ -114,6 +117,25 @@ def assemble(
     return nlp
 
 
+def add_concepts(nlp: Language, concepts: Iterable[Concept]) -> None:
+    """Teach a pipeline the names of more concepts; it keeps them when it is saved.
+
+    Args:
+        nlp: A loaded pipeline, the shipped one or one with the component ``drugpolicy_tagger``.
+        concepts: For example from `drugpolicy_ner.concepts.read_own_concepts`. A name that two concepts share is
+            found, but without a concept id.
+
+    Raises:
+        UsageError: No component of the pipeline takes concepts.
+    """
+    takers = list(_takers(nlp))
+    if not takers:
+        raise UsageError(f"no component of this pipeline takes concepts: it needs one of {', '.join(_TAKERS)}")
+    concepts = tuple(concepts)
+    for component in takers:
+        component.add(concepts)
+
+
 def save(nlp: Language, output: str | Path) -> None:
     """Save a pipeline as a folder, which appears only when it is whole.
 
@@ -136,6 +158,16 @@ def save(nlp: Language, output: str | Path) -> None:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _takers(nlp: Language) -> Iterator[Any]:
+    for name, component in nlp.components:  # those that are switched off too
+        factory = nlp.get_pipe_meta(name).factory
+        if factory in _TAKERS:
+            yield component
+        elif factory == _WRAPPER:
+            wrapper: Any = component
+            yield from _takers(wrapper.nlp)
 
 
 def _component(nlp: Language, name: str, kind: type) -> Any:

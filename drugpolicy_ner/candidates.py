@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 GROUP: Final = "drugpolicy"
 """Key of the span group that holds the candidates of every source."""
 
-SOURCES: Final = ("ner", "gazetteer", "form")
-"""Who can propose a span: the trained model, the lists of names, the closed forms."""
+SOURCES: Final = ("gazetteer", "nomenclature", "definition", "form", "ner")
+"""Who can propose a span, the surest first.
+
+The lists of names, the grammar of chemical names, the acronyms that a document defines, the closed forms, the trained
+model.
+"""
 
 UNSURE: Final = "?"
 """Suffix of the source of a candidate that counts only where the trained model agrees."""

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from .concepts import read_own_concepts
 from .errors import DataError, DrugPolicyError, OutputClosed, OutputError, UsageError
+from .lookup import (
+    Filter,
+    ListFormat,
+    choose_list_format,
+    look_up,
+    open_store,
+    select,
+    unknown,
+    write_entries,
+    write_json,
+    write_list,
+)
 from .output import open_output
 from .reading import STDIN, InputFormat, Inputs, ReadOptions
 from .tagging import choose_labels, load_pipeline, tag_records
@@ -31,6 +44,16 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Work on annotated text.", no_args_is_help=True)
 app.add_typer(data, name="data")
+
+OwnConcepts = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--concepts",
+        metavar="FILE",
+        help="Concepts of your own (.jsonl) beside those of the knowledge base; may be repeated.",
+        show_default=False,
+    ),
+]
 
 _REFRESH = 0.1
 
@@ -116,6 +139,7 @@ def tag(
         str | None,
         typer.Option(help="Name or folder of another spaCy pipeline.", show_default="the one that comes along"),
     ] = None,
+    concepts: OwnConcepts = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Documents to tag at a time.")] = 64,
     n_process: Annotated[int, typer.Option(min=1, help="Processes to tag with.")] = 1,
 ) -> None:
@@ -133,13 +157,17 @@ def tag(
         if lines and input_format not in (None, InputFormat.TXT):
             raise UsageError(f"--lines is for plain text: leave it out for {input_format.value}")
         form = choose_format(output_format, output, terminal=sys.stdout.isatty())
-        if output is not None and any(_same(output, path) for path in paths):
-            raise UsageError(f"{output}: is an input too: write to another file")
+        _spare(output, [*paths, *map(str, concepts or ())])
+        own = read_own_concepts(concepts) if concepts else ()
         chosen = choose_labels(labels) if labels and model is None else frozenset()
         report = _Report(to_terminal=output is None and sys.stdout.isatty())
         inputs = Inputs(paths, ReadOptions(input_format, lines, text_column, id_column), report, skip=output)
         with open_output(output) as stream:
             nlp = load_pipeline(model)
+            if own:
+                from .build import add_concepts
+
+                add_concepts(nlp, own)
             if labels and model is not None:
                 chosen = choose_labels(labels, nlp)
             tagged = tag_records(nlp, inputs, report, labels=chosen, batch_size=batch_size, n_process=n_process)
@@ -149,6 +177,76 @@ def tag(
                     advance()
         if report.failures:
             raise typer.Exit(1)
+
+
+@app.command()
+def lookup(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of any kind, or a concept id.", show_default=False)
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON array with every field.")] = False,
+    concepts: OwnConcepts = None,
+) -> None:
+    """Show what the knowledge base says of a name.
+
+    What is marked unverified rests on memory and was not read in a source.
+
+    Exit codes: 0 the name is known, 1 it is not, 2 wrong use.
+    """
+    with _exit_codes(), open_output(None) as stream:
+        store = open_store(concepts or ())
+        found = look_up(store, name)
+        if as_json:
+            write_json(found, stream)
+        else:
+            write_entries(found, store, stream)
+        if not found:
+            stream.flush()
+            raise unknown(store, name)
+
+
+@app.command("concepts")
+def list_concepts(
+    *,
+    regime: Annotated[str | None, typer.Option(help="Controlled there, as in US-CSA.", show_default=False)] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Controlled in this schedule, list, class, table.", show_default=False)
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Of this label, as in SUBSTANCE.", show_default=False)] = None,
+    under: Annotated[
+        str | None, typer.Option(metavar="ID", help="Below this concept, as in DP:opioids.", show_default=False)
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Bodies, organisations, laws of a country, as in MX.", show_default=False)
+    ] = None,
+    output_format: Annotated[
+        ListFormat | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Format of the output: csv has a row a concept and control, jsonl is the format of concept files. "
+            "Default: what the suffix of --output says; else text on a terminal, jsonl elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File to write: whole or not at all.", show_default="standard output"),
+    ] = None,
+    concepts: OwnConcepts = None,
+) -> None:
+    """List the concepts of the knowledge base that all the given filters let through.
+
+    Exit codes: 0 all is well, 1 a file of concepts cannot be read, 2 wrong use.
+    """
+    with _exit_codes():
+        form = choose_list_format(output_format, output, terminal=sys.stdout.isatty())
+        _spare(output, map(str, concepts or ()))
+        store = open_store(concepts or ())
+        rows = select(store, Filter(regime, schedule, label, under, country))
+        with open_output(output) as stream:
+            write_list(form, rows, store, stream)
 
 
 @data.command()
@@ -271,6 +369,12 @@ def _stderr() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def _spare(output: Path | None, paths: Iterable[str]) -> None:
+    """Refuse to write over what is read."""
+    if output is not None and any(_same(output, path) for path in paths):
+        raise UsageError(f"{output}: is an input too: write to another file")
 
 
 def _same(output: Path, path: str) -> bool:

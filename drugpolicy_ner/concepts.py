@@ -11,6 +11,7 @@ This module needs the standard library only, so that a lookup never pays for imp
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import functools
 import json
@@ -85,6 +86,7 @@ _FOLD: Final[dict[int, str]] = str.maketrans(
     _GREEK | dict.fromkeys("-‐‑‒–—−\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}", "") | dict.fromkeys("’‘′´`", "'")
 )
 _SPACE = re.compile(r"\s+")
+_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_¹²³⁰-⁹]")  # what the gazetteer takes for a word's part
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +220,25 @@ def read_concepts(path: str | Path) -> Iterator[Concept]:
     Raises:
         ConceptError: With file and line, for whatever breaks the format.
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConceptError(f"cannot be read: {error.strerror}", path=path) from error
-    yield from _parse(raw, str(path))
+    for _, concept in _parse(_bytes(path), str(path)):
+        yield concept
+
+
+def read_own_concepts(paths: Iterable[str | Path], base: ConceptStore | None = None) -> tuple[Concept, ...]:
+    """Read concepts of your own, which come beside those of the knowledge base and may be below them.
+
+    Args:
+        paths: JSONL files, as `read_concepts` reads them; they may name each other's concepts as parents.
+        base: The knowledge base; by default the one that comes with the package.
+
+    Returns:
+        The concepts of the files, in order.
+
+    Raises:
+        ConceptError: With file and line, as `ConceptStore`.
+    """
+    base = default_store() if base is None else base
+    return tuple(concept for concept in ConceptStore(paths, base) if concept.id not in base)
 
 
 def write_concepts(concepts: Iterable[Concept]) -> str:
@@ -238,18 +253,18 @@ class ConceptStore:
 
     Args:
         paths: JSONL files to read, as `read_concepts` does.
+        base: Concepts that are there before.
 
     Raises:
-        ConceptError: For a broken line, an id that two files share, or a parent that is no concept.
+        ConceptError: With file and line, for what `read_concepts` refuses, an id that is there before or in another
+            file, a parent that is no concept, or a concept above itself.
     """
 
-    def __init__(self, paths: Iterable[str | Path] = ()) -> None:
-        self._by_id: dict[str, Concept] = {}
+    def __init__(self, paths: Iterable[str | Path] = (), base: Iterable[Concept] = ()) -> None:
+        self._by_id: dict[str, Concept] = {concept.id: concept for concept in base}
         self._names: dict[str, dict[str, None]] | None = None
         self._children: dict[str, list[str]] | None = None
-        for path in paths:
-            self._add(read_concepts(path), str(path))
-        self._check_parents()
+        self._fill((str(path), _bytes(path)) for path in paths)
 
     def __iter__(self) -> Iterator[Concept]:
         """Iterate over the concepts in the order in which they were read."""
@@ -272,8 +287,7 @@ class ConceptStore:
         try:
             return self._by_id[concept_id]
         except KeyError:
-            near = difflib.get_close_matches(concept_id, self._by_id, n=3, cutoff=0.7)
-            hint = f": did you mean {' or '.join(near)}?" if near else ": look the name up with find()"
+            hint = self._near(concept_id) or ": look the name up with find()"
             raise ConceptError(f"no concept has the id {concept_id!r}{hint}") from None
 
     def find(self, name: str) -> tuple[Concept, ...]:
@@ -298,13 +312,14 @@ class ConceptStore:
         return tuple(self._by_id[concept_id] for concept_id in self._names.get(normalise(name), ()))
 
     def suggest(self, name: str, most: int = 3) -> tuple[str, ...]:
-        """Return aliases spelled much like a name that `find` does not know.
+        """Return aliases, well spelled ones, much like a name that `find` does not know.
 
         Args:
             name: The name as it was typed.
             most: How many to return.
         """
-        texts = {normalise(alias.text): alias.text for concept in self for alias in concept.aliases}
+        aliases = (alias for concept in self for alias in concept.aliases if alias.kind != "misspelling")
+        texts = {normalise(alias.text): alias.text for alias in aliases}
         return tuple(texts[key] for key in difflib.get_close_matches(normalise(name), texts, n=most, cutoff=0.75))
 
     def descendants(self, concept_id: str) -> tuple[Concept, ...]:
@@ -327,19 +342,44 @@ class ConceptStore:
         found.pop(concept_id, None)
         return tuple(self._by_id[child] for child in found)
 
-    def _add(self, concepts: Iterable[Concept], where: str) -> None:
-        for concept in concepts:
-            if concept.id in self._by_id:
-                raise ConceptError(
-                    f"id {concept.id!r} stands in another file too: give it an id of its own", path=where
-                )
-            self._by_id[concept.id] = concept
+    def lineages(self, concept_id: str) -> tuple[tuple[Concept, ...], ...]:
+        """Return every way from a concept up to one without parents: fentanyl, fentanyls, synthetic opioids, opioids.
 
-    def _check_parents(self) -> None:
-        for concept in self:
-            for parent in concept.parents:
+        Raises:
+            ConceptError: As `get`.
+        """
+        concept = self.get(concept_id)
+        above = [lineage for parent in concept.parents for lineage in self.lineages(parent)]
+        return tuple((concept, *lineage) for lineage in above) or ((concept,),)
+
+    def _fill(self, files: Iterable[tuple[str, bytes]]) -> None:
+        lines: dict[str, _Line] = {}
+        for where, raw in files:
+            for line, concept in _parse(raw, where):
+                if concept.id in self._by_id:
+                    other = lines.get(concept.id)
+                    owner = f"{other.path}:{other.number}" if other else "the knowledge base"
+                    line.fail(f"id {concept.id!r} stands in {owner} too: give the concept an id of its own")
+                self._by_id[concept.id], lines[concept.id] = concept, line
+        for concept_id, line in lines.items():
+            for parent in self._by_id[concept_id].parents:
                 if parent not in self._by_id:
-                    raise ConceptError(f"{concept.id} has the parent {parent!r}, which is no concept")
+                    line.fail(f"{concept_id} has the parent {parent!r}, which is no concept{self._near(parent)}")
+        for concept_id, line in lines.items():
+            if concept_id in self._above(concept_id):
+                line.fail(f"{concept_id} is above itself: take one of the parents away")
+
+    def _above(self, concept_id: str) -> set[str]:
+        found: set[str] = set()
+        level = set(self._by_id[concept_id].parents)
+        while level:
+            found |= level
+            level = {parent for child in level for parent in self._by_id[child].parents} - found
+        return found
+
+    def _near(self, concept_id: str) -> str:
+        near = difflib.get_close_matches(concept_id, self._by_id, n=3, cutoff=0.7)
+        return f": did you mean {' or '.join(near)}?" if near else ""
 
 
 @functools.cache
@@ -351,15 +391,20 @@ def default_store() -> ConceptStore:
     """
     store = ConceptStore()
     folder = resources.files(__package__) / "data"
-    for name in DATA_FILES:
-        store._add(_parse((folder / name).read_bytes(), f"data/{name}"), f"data/{name}")
-    store._check_parents()
+    store._fill((f"data/{name}", (folder / name).read_bytes()) for name in DATA_FILES)
     return store
 
 
-def _parse(raw: bytes, where: str) -> Iterator[Concept]:
+def _bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConceptError(f"cannot be read: {error.strerror}", path=path) from error
+
+
+def _parse(raw: bytes, where: str) -> Iterator[tuple[_Line, Concept]]:
     seen: dict[str, int] = {}
-    for number, data in enumerate(raw.split(b"\n"), start=1):
+    for number, data in enumerate(raw.removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         line = _Line(where, number)
         try:
             text = data.decode("utf-8")
@@ -375,7 +420,7 @@ def _parse(raw: bytes, where: str) -> Iterator[Concept]:
         if concept.id in seen:
             line.fail(f"id {concept.id!r} stands in line {seen[concept.id]} too")
         seen[concept.id] = number
-        yield concept
+        yield line, concept
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +478,8 @@ class _Line:
     def _alias(self, row: object) -> Alias:
         values = self._fields(row, Alias, "an alias")
         self._filled(values["text"], "alias text")
+        if not _LETTER_OR_DIGIT.search(values["text"]):
+            self.fail(f"alias text {values['text']!r} has neither letter nor digit: leave it out")
         self._one_of(values.get("kind", "name"), KINDS, "alias kind")
         self._one_of(values.get("case", "any"), CASES, "alias case")
         return Alias(**values)

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 _PART: Final = re.compile(r"\{([A-Z]+)\}")
-_KEYS: Final = {"form": str, "label": str, "pattern": str, "hint": str, "unsure": bool, "example": str}
+_KEYS: Final = {
+    "form": str,
+    "label": str,
+    "concept": str,
+    "pattern": str,
+    "hint": str,
+    "unsure": bool,
+    "systematic": bool,
+    "example": str,
+}
 
 
 class Form(NamedTuple):
@@ -42,6 +51,8 @@ class Form(NamedTuple):
         pattern: Regular expression.
         hints: Literal strings of which one must stand in the text; none means always.
         unsure: Whether a match counts only where the trained model agrees.
+        concept: Id of the concept, mostly a class, that every match belongs to; empty for none.
+        systematic: Whether the pattern is looked for in a systematic chemical name, see `nomenclature`, not in the text.
     """
 
     name: str
@@ -49,6 +60,8 @@ class Form(NamedTuple):
     pattern: str
     hints: tuple[str, ...] = ()
     unsure: bool = False
+    concept: str = ""
+    systematic: bool = False
 
 
 def read_forms(path: str | Path) -> list[Form]:
@@ -105,7 +118,19 @@ def _form(row: dict[str, Any], parts: dict[str, str]) -> Form:
     if row["label"] not in LABELS:
         raise ValueError(f"unknown label {row['label']!r}: use {', '.join(LABELS)}")
     hints = tuple(hint for hint in row.get("hint", "").split("|") if hint)
-    form = Form(row["form"], row["label"], _expand(row["pattern"], parts), hints, row.get("unsure", False))
+    form = Form(
+        row["form"],
+        row["label"],
+        _expand(row["pattern"], parts),
+        hints,
+        row.get("unsure", False),
+        row.get("concept", ""),
+        row.get("systematic", False),
+    )
+    if form.systematic:
+        if not re.search(form.pattern, re.sub(r"\s", "", row["example"]).lower()):
+            raise ValueError(f"the pattern of {form.name!r} does not match its example {row['example']!r}")
+        return form
     before, _, rest = (row["example"] if "«" in row["example"] else f"see «{row['example']}»; x").partition("«")
     example, _, after = rest.partition("»")
     if example not in {match.group() for match in re.finditer(form.pattern, before + example + after)}:
@@ -148,13 +173,19 @@ class Forms:
             text: Any text.
         """
         for form in self._forms:
-            if form.hints and not any(hint in text for hint in form.hints):
-                continue
-            pattern = self._compiled.get(form.name)
-            if pattern is None:  # compiled at first need: most texts need few forms, and loading stays quick
-                pattern = self._compiled[form.name] = re.compile(form.pattern)
-            for match in pattern.finditer(text):
-                yield Match(match.start(), match.end(), form.label, "", form.unsure)
+            yield from self._matches(form, text)
+
+    def _matches(self, form: Form, text: str) -> Iterator[Match]:
+        if form.hints and not any(hint in text for hint in form.hints):
+            return
+        for match in self._pattern(form).finditer(text):
+            yield Match(match.start(), match.end(), form.label, form.concept, form.unsure)
+
+    def _pattern(self, form: Form) -> re.Pattern[str]:
+        pattern = self._compiled.get(form.name)
+        if pattern is None:  # compiled at first need: most texts need few forms, and loading stays quick
+            pattern = self._compiled[form.name] = re.compile(form.pattern)
+        return pattern
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize the forms."""

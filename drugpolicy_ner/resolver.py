@@ -68,7 +68,8 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
 
     An unsure candidate counts where the ner proposes the same span and label, whatever the ner's own rank, and else
     goes. Equal candidates of several sources are one, of the highest rank. Of two that overlap the higher rank wins,
-    then the longer, then the earlier.
+    then the longer, then the earlier, then the source that stands first in `candidates.SOURCES`: a list knows better
+    than a guess.
 
     Args:
         candidates: In any order, from any source.
@@ -89,7 +90,7 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
         rank, best = min(ranked, key=lambda r: (-r[0], r[1]), default=(0, same[0]))
         if rank:
             merged.append((rank, best._replace(concept=best.concept or _only_concept(same))))
-    merged.sort(key=lambda r: (-r[0], r[1].start - r[1].end, r[1]))
+    merged.sort(key=lambda r: (-r[0], r[1].start - r[1].end, r[1].start, SOURCES.index(r[1].source), r[1]))
     chosen: list[Candidate] = []
     taken: set[int] = set()
     for _, candidate in merged:

@@ -131,12 +131,12 @@ class TextWriter:
         cursor = 0
         for ent in doc.ents:
             e = Entity.of(ent)
-            body.append(_visible(record.text[cursor : e.start]))
-            body.append_text(self._marked(f"[{_visible(e.text)} {e.action or e.label}]", e.label))
+            body.append(visible(record.text[cursor : e.start]))
+            body.append_text(self._marked(f"[{visible(e.text)} {e.action or e.label}]", e.label))
             self._count(e)
             cursor = e.end
-        body.append(_visible(record.text[cursor:]).rstrip("\n") + "\n")
-        self._console.print(Text(_visible(record.id), style="bold"), soft_wrap=True)
+        body.append(visible(record.text[cursor:]).rstrip("\n") + "\n")
+        self._console.print(Text(visible(record.id), style="bold"), soft_wrap=True)
         self._console.print(body, soft_wrap=True)
         self._documents += 1
 
@@ -163,7 +163,7 @@ class TextWriter:
     def _count(self, entity: Entity) -> None:
         self._counts[entity.label] += 1
         surfaces = self._surfaces.setdefault(entity.label, Counter())
-        surfaces[" ".join(_visible(entity.text).split())] += 1
+        surfaces[" ".join(visible(entity.text).split())] += 1
         if len(surfaces) > _SURFACES:  # rare ones cannot come to the top of a table
             self._surfaces[entity.label] = Counter(dict(surfaces.most_common(_SURFACES // 2)))
 
@@ -229,7 +229,7 @@ def open_writer(form: OutputFormat, output: Output) -> Iterator[Writer]:
     writer.close()
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Replace control characters, which would command the terminal."""
     return _CONTROL.sub("\ufffd", text.replace("\r\n", "\n"))
 

@@ -1,0 +1,253 @@
+"""Component drugpolicy_nomenclature: chemical names that no list holds yet, with the class that they belong to.
+
+Two kinds of family stand in ``data/nomenclature.jsonl``, in the format of `forms`:
+
+- short and semi-systematic names and codes ("para-chloro valeryl fentanyl", "5F-MDMB-PICA"): the pattern matches the
+  name in the text;
+- systematic names (``"systematic": true``): this module finds each stretch of text that reads as one chemical name,
+  up to `LONGEST` characters with brackets, commas and primes, whose every word is made of known morphemes (IUPAC
+  Recommendations 2013, P-1 to P-6); the pattern is then looked for in that name, Latin letters, lower case and without
+  white space. The first family that fits gives the class; a name that fits none is no drug's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+from spacy.language import Language
+
+from .candidates import Match, add_candidates
+from .forms import Form, Forms, read_forms
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+LONGEST: Final = 240
+"""Characters of the longest name that is looked at."""
+
+_ANCHOR: Final = re.compile(
+    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|estr[ae]?-?\d|pregn|"
+    r"cyclohexan|cyclohexyl|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin",
+    re.IGNORECASE,
+)
+_MORPHEMES: Final = (
+    "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta octa "
+    "deca di mono bis tris poly per nor des homo epi allo spiro seco ortho meta para alpha beta gamma delta omega cis "
+    "trans endo exo rac levo dextro d l dl n a an en yn ane ene yne ol ols one ones al ale oic oate oates ate ates ite "
+    "acid amide amides amid amido amidine amine amines amin amino imine imino imide imido nitrile nitro nitroso azido "
+    "azo aza aze azi azine azan azane azol azole azin oxa oxo oxi oxy ox oxir oxid oxide oxol oxole oxolan oxan oxane "
+    "thi thia thio thioxo thiophen thien thieno thiazol thiol sulf sulfon sulfonyl sulfinyl sulfanyl sulfon sulph "
+    "fluor fluoro chlor chloro brom bromo iod iodo hydro dihydro perhydro hydroxy hydroxyl cyan cyano carbo carb "
+    "carbon carbonyl carbox carboxy carboxyl carboxylic carbam carbamo carbamate carbamoyl carbinol carbald aldehyd "
+    "aldehyde keto ketone acet acetyl aceto acyl form formyl propion propionyl butyr butyryl valer valeryl croton "
+    "crotonyl acryl acryloyl allyl vinyl benz benzo benzyl benzoyl benzoate phen phenyl phenol phenoxy phenethyl phenylen "
+    "phenone tolyl toluene tolu xylyl naphth naphtho naphthal naphthyl anthr anilin anilino aniline anis indol indolo "
+    "indole indazol indazole indolin indan inden imidazo imidazol imidazole benzimidazol benzimidazole triazol triazolo "
+    "tetrazol pyraz pyrazol pyrazole pyrid pyridin pyridine pyridyl pyrimid pyrimidin pyrimidine pyrrol pyrrolo pyrrole "
+    "pyrrolidin pyrrolidine pyrrolidino pyrrolidinyl piper piperid piperidin piperidine piperidino piperidinyl piperid "
+    "piperidone piperaz piperazin piperazine morphol morpholin morpholine morpholino quinol quinolin quinoline quinolizin "
+    "quinuclid azep azepan azepane azepin diazepin diazepine thiazep thienodiazepin ergolin ergoline furan furanyl furo "
+    "furoyl furyl tetrahydrofuran pyran pyranyl chromen dioxol dioxole dioxolan benzodioxol benzodioxole benzofuran "
+    "methylenedioxy dioxin cycl cyclopent phenanthr phenanthren adamant adamantan adamantyl cumyl androst androstan androsten estr estra estran pregn pregnan "
+    "gon gonan chol cholest carbazol carboline tropan tropane morphin morphinan glycid glycidic glycidate boc ylidene "
+    "ylid yl yls ylen ylene ylidyn oyl o e ino ano eno ium ide trione dione diol diene dien triol trien tetraen "
+    "amphetamine amphetamin cathinone tryptamine tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide "
+    "malon malonate succin oxal fumar male maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl "
+    "isobutyl isopentyl isoprop isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin "
+    "hydrazine ureido urea guanidin thiourea sila silyl boron"
+)
+_MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
+_LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
+_LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
+_LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
+_CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
+_CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+")
+_PAIRS: Final = {")": "(", "]": "[", "}": "{"}
+_SALT: Final = re.compile(
+    r"\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:hemi)?(?:citrate|oxalate|"
+    r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|acid|(?:methyl|ethyl|propyl|"
+    r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b",
+)
+_GREEK: Final = str.maketrans(
+    {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "delta", "ω": "omega"}
+    | dict.fromkeys("′″’ʹ", "'")
+    | dict.fromkeys("‐‑–−", "-")
+    | dict.fromkeys("{", "[")
+    | dict.fromkeys("}", "]")
+)
+_WHITE: Final = re.compile(r"\s+")
+
+
+def default_families() -> list[Form]:
+    """Read the families of names that come with the package."""
+    with resources.as_file(resources.files(__package__) / "data" / "nomenclature.jsonl") as path:
+        return read_forms(path)
+
+
+@Language.factory("drugpolicy_nomenclature", assigns=["doc.spans"])
+def create_nomenclature(nlp: Language, name: str) -> Nomenclature:
+    """Create the component; `Nomenclature.add` or loading a saved pipeline fills it."""
+    return Nomenclature()
+
+
+class Nomenclature(Forms):
+    """Proposes a span for each chemical name that belongs to a family, with the family's class as concept."""
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Add the names found in a document to its candidates."""
+        add_candidates(doc, "nomenclature", self.find(doc.text))
+        return doc
+
+    def find(self, text: str) -> Iterator[Match]:
+        """Yield the names in a text that a family knows.
+
+        Args:
+            text: Any text.
+        """
+        for family in self._forms:
+            if not family.systematic:
+                yield from self._matches(family, text)
+        for start, end in systematic_names(text):
+            bare = plain_name(text[start:end])
+            for family in self._forms:
+                if family.systematic and self._pattern(family).search(bare):
+                    yield Match(start, end, family.label, family.concept)
+                    break
+
+
+def plain_name(name: str) -> str:
+    """Return a chemical name as the patterns of systematic families see it.
+
+    >>> plain_name("N-[1-(2-Phenylethyl) piperidin-4-yl]-β-X")
+    'n-[1-(2-phenylethyl)piperidin-4-yl]-beta-x'
+    """
+    return _WHITE.sub("", name.translate(_GREEK)).lower()
+
+
+def systematic_names(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each stretch of a text that reads as one systematic chemical name.
+
+    Args:
+        text: Any text.
+    """
+    done = 0
+    for anchor in _ANCHOR.finditer(text):
+        if anchor.start() < done:
+            continue
+        start, end = _chunk(text, anchor.start())
+        if end - start > LONGEST or not re.search(r"\d|[NO]-", text[start:end]):
+            # a name without locants is one word, which a list or a short form knows better
+            done = max(done, end)
+            if not _follows_locants(text, start):
+                continue
+        start, end = _grow(text, start, end, done)
+        start, end = _strip(text, start, end)
+        done = max(done, end)
+        name = text[start:end]
+        if start < end <= start + LONGEST and _is_chemical(name):
+            salt = _SALT.match(text, end)
+            yield start, salt.end() if salt else end
+
+
+def _follows_locants(text: str, start: int) -> bool:
+    """Say whether the words before end as the first half of a name does, as in "3-(1-x) ethanamine"."""
+    return bool(re.search(r"[\d)\]]\s$|-\s$", text[max(0, start - 3) : start]))
+
+
+def _chunk(text: str, at: int) -> tuple[int, int]:
+    """Return the run of a name's characters around a place."""
+    start = at
+    while start and at - start < LONGEST and _CHUNK.match(text, start - 1):
+        start -= 1
+    match = _CHUNK.match(text, at)
+    return start, match.end() if match else at
+
+
+def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
+    """Take in the chunks before and after that belong to the name: "Methyl 2-(1-x) butanoate", "N, N-diethyl"."""
+    while end < len(text) and text[end].isspace() and end - start < LONGEST:
+        follows = _CHUNK.match(text, _WHITE.match(text, end).end())  # type: ignore[union-attr] # a space stands there
+        if follows is None or "\n\n" in text[end : follows.start()]:
+            break
+        inside = _open_brackets(text[start:end]) > 0
+        joined = text[end - 1] in "-‐‑–" or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
+        ending = re.match(r"[([]?(?:H-|\d+[,-])?[a-z-]*(?:amine|amide|ate|one|ole?|ine|nitrile|yl|ane)\b", follows.group())
+        tied = bool(ending and text[end - 1] in ")]yl" and _is_chemical(follows.group().rstrip(".,;:")))
+        if not (inside or joined or tied or follows.group().startswith("-")):
+            break
+        if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(r"[\dRSEZHl,'()\[\]-]+", follows.group()):
+            break
+        end = follows.end()
+    while start > floor and text[start - 1].isspace() and end - start < LONGEST:
+        head = text[floor:start].rstrip()
+        if "\n\n" in text[floor + len(head) : start]:
+            break
+        before = re.search(rf"[{_CHARACTERS}]+$", head[-LONGEST:])
+        if before is None:
+            break
+        word = before.group()
+        ester = re.fullmatch(r"sodium|potassium|lithium", word) or (word.endswith("yl") and _is_chemical(word))
+        halves = (
+            _open_brackets(text[start:end]) < 0
+            or word[-1] in "-‐‑–"
+            or (word[-1] == "," and len(word) < 8 and re.match(r"[NOS\dα-ω]", text[start:]))
+            or (re.search(r"\d$", word) and re.match(r"H-", text[start:]))
+        )
+        if not (ester or (halves and (_is_chemical(word) or re.fullmatch(r"[\dRSEZaα-ω,'()\[\]-]+", word)))):
+            break
+        start = floor + len(head) - len(word)
+    return start, end
+
+
+def _open_brackets(text: str) -> int:
+    return sum(text.count(char) for char in "([{") - sum(text.count(char) for char in ")]}")
+
+
+def _strip(text: str, start: int, end: int) -> tuple[int, int]:
+    """Take off punctuation, and brackets without a partner together with what they cut off."""
+    while True:
+        before = start, end
+        while start < end and text[start] in ",.;:'’)]}-–+/*":
+            start += 1
+        while start < end and text[end - 1] in ",.;:'’([{-–+/*":
+            end -= 1
+        opened: list[int] = []
+        for i in range(start, end):
+            if text[i] in "([{":
+                opened.append(i)
+            elif text[i] in ")]}":
+                if not opened or text[opened[-1]] != _PAIRS[text[i]]:
+                    end = i
+                    break
+                first = opened.pop()
+                if first == start and i == end - 1:
+                    start, end = start + 1, i
+                    break
+        else:
+            if opened and opened[0] == start:
+                start += 1
+            elif opened:
+                end = opened[0]
+        if (start, end) == before:
+            return start, end
+
+
+def _is_chemical(name: str) -> bool:
+    """Say whether every run of letters is made of morphemes or is a locant."""
+    return all(
+        _LOCANT.fullmatch(match.group()) or _splits(match.group().lower())
+        for match in _LETTERS.finditer(name.translate(_GREEK))
+    )
+
+
+def _splits(word: str) -> bool:
+    """Say whether a word is a row of morphemes, in time linear in its length."""
+    reached = [True] + [False] * len(word)
+    for end in range(1, len(word) + 1):
+        reached[end] = any(
+            reached[start] and word[start:end] in _MORPHEME_SET for start in range(max(0, end - _LONGEST_MORPHEME), end)
+        )
+    return reached[-1]
