@@ -20,6 +20,8 @@ from .corpus.check import align
 from .errors import DrugPolicyError, UsageError
 from .forms import Form, Forms
 from .gazetteer import Gazetteer
+from .linking import Linker
+from .nomenclature import Nomenclature
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -69,6 +71,7 @@ def assemble(
     *,
     concepts: Iterable[Concept],
     forms: Iterable[Form],
+    families: Iterable[Form],
     verbs: Iterable[Verb],
     documents: Iterable[Document],
 ) -> Language:
@@ -79,6 +82,7 @@ def assemble(
         config: The assembly config, ``configs/pipeline.cfg``.
         concepts: Whose aliases the gazetteer finds.
         forms: The closed forms.
+        families: The families of chemical names.
         verbs: Verbs with their usual action class.
         documents: Annotated documents from which the action classes are learned.
 
@@ -92,15 +96,20 @@ def assemble(
     first_rule = nlp.pipe_names[0]
     for name in trained.pipe_names:
         nlp.add_pipe(name, source=trained, before=first_rule)
-    gazetteer, closed, actions = (
+    gazetteer, nomenclature, closed, linker, actions = (
         _component(nlp, name, kind)
         for name, kind in (
             ("drugpolicy_gazetteer", Gazetteer),
+            ("drugpolicy_nomenclature", Nomenclature),
             ("drugpolicy_forms", Forms),
+            ("drugpolicy_linker", Linker),
             ("drugpolicy_actions", Actions),
         )
     )
+    concepts = list(concepts)
     gazetteer.add(concepts)
+    linker.add(concepts)
+    nomenclature.add(families)
     closed.add(forms)
     docs = [align(document, nlp.tokenizer) for document in documents]
     actions.train(((ent, ent.kb_id_) for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB"), verbs)

@@ -38,6 +38,7 @@ _KEYS: Final = {
     "hint": str,
     "unsure": bool,
     "systematic": bool,
+    "prefix": str,
     "example": str,
 }
 
@@ -53,6 +54,7 @@ class Form(NamedTuple):
         unsure: Whether a match counts only where the trained model agrees.
         concept: Id of the concept, mostly a class, that every match belongs to; empty for none.
         systematic: Whether the pattern is looked for in a systematic chemical name, see `nomenclature`, not in the text.
+        prefix: Of a short chemical name: whether substituents ``may`` or ``must`` stand before what the pattern matches.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Form(NamedTuple):
     unsure: bool = False
     concept: str = ""
     systematic: bool = False
+    prefix: str = ""
 
 
 def read_forms(path: str | Path) -> list[Form]:
@@ -126,9 +129,11 @@ def _form(row: dict[str, Any], parts: dict[str, str]) -> Form:
         row.get("unsure", False),
         row.get("concept", ""),
         row.get("systematic", False),
+        row.get("prefix", ""),
     )
-    if form.systematic:
-        if not re.search(form.pattern, re.sub(r"\s", "", row["example"]).lower()):
+    if form.systematic or form.prefix:  # which match a part of their example
+        bare = re.sub(r"\s", "", row["example"]).lower() if form.systematic else row["example"]
+        if not re.search(form.pattern, bare):
             raise ValueError(f"the pattern of {form.name!r} does not match its example {row['example']!r}")
         return form
     before, _, rest = (row["example"] if "«" in row["example"] else f"see «{row['example']}»; x").partition("«")

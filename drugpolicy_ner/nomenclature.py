@@ -3,7 +3,7 @@
 Two kinds of family stand in ``data/nomenclature.jsonl``, in the format of `forms`:
 
 - short and semi-systematic names and codes ("para-chloro valeryl fentanyl", "5F-MDMB-PICA"): the pattern matches the
-  name in the text;
+  name in the text, or, with ``"prefix"``, what stands behind its substituents, which this module finds;
 - systematic names (``"systematic": true``): this module finds each stretch of text that reads as one chemical name,
   up to `LONGEST` characters with brackets, commas and primes, whose every word is made of known morphemes (IUPAC
   Recommendations 2013, P-1 to P-6); the pattern is then looked for in that name, Latin letters, lower case and without
@@ -29,8 +29,8 @@ LONGEST: Final = 240
 """Characters of the longest name that is looked at."""
 
 _ANCHOR: Final = re.compile(
-    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|estr[ae]?-?\d|pregn|"
-    r"cyclohexan|cyclohexyl|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin",
+    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|estr[ae]?-?\d|pregn|"
+    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin",
     re.IGNORECASE,
 )
 _MORPHEMES: Final = (
@@ -57,20 +57,41 @@ _MORPHEMES: Final = (
     "amphetamine amphetamin cathinone tryptamine tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide "
     "malon malonate succin oxal fumar male maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl "
     "isobutyl isopentyl isoprop isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin "
-    "hydrazine ureido urea guanidin thiourea sila silyl boron"
+    "hydrazine propargyl propargyloxy sodium potassium lithium ureido urea guanidin thiourea sila silyl boron"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
 _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
-_LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
+_LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|[a-j]{2}|[a-z][RSEZ]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
 _CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
 _CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+")
+# The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl "
+_HYPHEN: Final = "[-‐‑–]"
+_PLACE: Final = (
+    rf"(?:(?:ortho|meta|para|alpha|beta|gamma|delta|omega|\[(?:alpha|beta)\]|[αβγδω]|[nopm]|tert|sec|iso|bis|cis|trans"
+    rf"|\d{{1,2}}(?:[αβab]|alpha|beta)?['′’]?(?:,\d{{1,2}}['′’]?)*|[nαβ],\s?(?:[nαβ]|\d))['′’]?{_HYPHEN}\s?"
+    rf"|(?:ortho|meta|para|alpha|beta|[αβ])\s?)"
+)
+_ROOT: Final = (
+    r"(?:(?:mono|di|tri|tetra|penta)?(?:fluor(?:in)?o|chlor(?:in)?o|brom(?:in)?o|iodo|nitro|cyano|azido|amino|thio"
+    r"|hydroxy|(?:iso)?(?:meth|eth|prop|but|pent|hex|benz|allyl|phen)ox[yi]"
+    r"|(?:iso|cyclo|neo|nor|sec|tert|un)?(?:meth|eth|prop|but|pent|hex|hept|oct|non|benz|phen|phenpropi|phenethyl|acet"
+    r"|propion|butyr|valer|croton|acryl|hexan|heptan|octan|benzo|fur|thiophen|thien|then|tolu|naphth|pival|senecio|tiglo"
+    r"|stear|laur|furan|pyrrolidin|piperidin|morpholin|anil)(?:yl|oyl|oxyl|anyl|anoyl|enyl|enoyl|o)?"
+    r"|cyclo[a-z]{3,16}yl|benzodioxol(?:e|yl)|vinyl|allyl|tetrahydro[a-z]*|methylenedioxy|(?:m|e)thylthio|tetramethylcyclopropane"
+    r"|des(?:methyl|ethyl|propionyl|chloro|fluoro|nitro|alkyl)|demethyl|nor|homo|dihydro|keto|oxo|cinnam(?:o)?yl|epi"
+    r"|(?:MeO|EtO|HO|AcO|PrO|Cl|Br|Me|Et|F)(?=-)|(?:propio|aceto|butyro)nitrile|propargyl(?:oxy)?|deutero|sila|aza|seco|[2-6][A-Z][a-z]?))"
+)
+_PREFIX: Final = re.compile(rf"(?:{_PLACE}|{_ROOT}(?:{_HYPHEN}\s?|\s)?)+", re.IGNORECASE)
+_BEFORE: Final = re.compile(r"[\w,'′’\[\]‐‑–-]+\s?$")
+_WINDOW: Final = 100  # characters that substituents can take
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _SALT: Final = re.compile(
-    r"\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:hemi)?(?:citrate|oxalate|"
+    r"(?:\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi)?(?:citrate|oxalate|"
     r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|acid|(?:methyl|ethyl|propyl|"
-    r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b",
+    r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b)+",
 )
+_ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
 _GREEK: Final = str.maketrans(
     {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "delta", "ω": "omega"}
     | dict.fromkeys("′″’ʹ", "'")
@@ -109,13 +130,63 @@ class Nomenclature(Forms):
         """
         for family in self._forms:
             if not family.systematic:
-                yield from self._matches(family, text)
+                for match in self._near_hints(family, text):
+                    start = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
+                    if start is not None:
+                        yield match._replace(start=start)
         for start, end in systematic_names(text):
             bare = plain_name(text[start:end])
             for family in self._forms:
                 if family.systematic and self._pattern(family).search(bare):
                     yield Match(start, end, family.label, family.concept)
                     break
+
+    def _near_hints(self, family: Form, text: str) -> Iterator[Match]:
+        """Yield the matches of a family, trying its pattern only around its hints."""
+        pattern = self._pattern(family)
+        for start, end in _surroundings(text, family.hints):
+            for match in pattern.finditer(text, start, end):
+                yield Match(match.start(), match.end(), family.label, family.concept, family.unsure)
+
+
+def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the stretches of a text around its hints, joined where they meet; none ends inside a word."""
+    places = sorted(match.start() for hint in hints if hint in text for match in re.finditer(re.escape(hint), text))
+    found: list[tuple[int, int]] = []
+    for place in places:
+        if found and place + _WINDOW <= found[-1][1]:
+            continue
+        space = _WHITE.search(text, place + _WINDOW)
+        start, end = max(0, place - _WINDOW), space.start() if space else len(text)
+        if found and start <= found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
+def _first_substituent(text: str, at: int, prefix: str) -> int | None:
+    """Return where the substituents of a name begin.
+
+    Args:
+        text: The text.
+        at: Where what stands behind them begins.
+        prefix: Whether they ``may`` or ``must`` be there.
+
+    Returns:
+        Their start, `at` where there are none and need not be, or None where this is no name.
+    """
+    free = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "-‐‑–_'’′")
+    found = at if free and prefix == "may" else None
+    start = at
+    while before := _BEFORE.search(text, max(0, at - _WINDOW), start):
+        start = before.start()
+        if not _PREFIX.fullmatch(text, start, at):
+            if start < at - _WINDOW // 2:
+                break
+            continue
+        if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "-‐‑–_"):
+            found = start
+    return found
 
 
 def plain_name(name: str) -> str:
@@ -174,8 +245,9 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
             break
         inside = _open_brackets(text[start:end]) > 0
         joined = text[end - 1] in "-‐‑–" or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
-        ending = re.match(r"[([]?(?:H-|\d+[,-])?[a-z-]*(?:amine|amide|ate|one|ole?|ine|nitrile|yl|ane)\b", follows.group())
-        tied = bool(ending and text[end - 1] in ")]yl" and _is_chemical(follows.group().rstrip(".,;:")))
+        word = follows.group().rstrip(".,;:")
+        # an ester's or an amine's second word: "naphthalen-1-yl 1-butylindole-3-carboxylate"
+        tied = bool(_ENDING.search(word)) and bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)
         if not (inside or joined or tied or follows.group().startswith("-")):
             break
         if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(r"[\dRSEZHl,'()\[\]-]+", follows.group()):

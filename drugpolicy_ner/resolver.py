@@ -13,6 +13,7 @@ from spacy.tokens import Span
 from .candidates import GROUP, SOURCES, UNSURE
 from .errors import DrugPolicyError
 from .labels import LABELS
+from .linking import definitions
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
@@ -23,7 +24,9 @@ Policy = Mapping[str, Mapping[str, int]]
 DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
     "ner": {"*": 2, "LEGAL_INSTRUMENT": 3, "DRUG_CLASS": 0, "QUANTITY": 0},
     "gazetteer": {"*": 3},
-    "form": {"*": 3, "SUBSTANCE": 2},
+    "nomenclature": {"*": 3},
+    "definition": {"*": 4},
+    "form": {"*": 3},
 }
 """Equal to that of ``configs/pipeline.cfg``, which a test sees to."""
 
@@ -176,6 +179,9 @@ def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]],
 class Resolver:
     """Writes `doc.ents` from the ner's entities and the candidates of the rule sources.
 
+    An acronym that the document defines beside a chosen name is proposed wherever it stands, with the name's label, and
+    all is resolved once more: see `linking.definitions`.
+
     A policy verb is an act of drug policy: in a document that mentions drugs less than twice, and not once in a hundred
     tokens, there is none. Measured on the authored dev split and the real dev set, this takes away wrong policy verbs
     and no right one.
@@ -216,6 +222,16 @@ class Resolver:
             for span in group
         ]
         chosen = resolve(candidates, self.policy)
+        defined = [
+            Candidate(start, end, label, "definition")
+            for start, end, label in definitions(doc, [(c.start, c.end, c.label) for c in chosen])
+        ]
+        if defined:
+            chosen = resolve([*candidates, *defined], self.policy)
+            doc.spans[GROUP] = [
+                *group,
+                *(Span(doc, c.start, c.end, label=c.label, span_id="definition") for c in defined),
+            ]
         if any(c.label == "POLICY_VERB" for c in chosen) and not self._on_topic(doc, chosen):
             chosen = [c for c in chosen if c.label != "POLICY_VERB"]
         doc.set_ents([Span(doc, c.start, c.end, label=c.label, kb_id=c.concept, span_id=c.source) for c in chosen])

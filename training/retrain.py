@@ -24,6 +24,7 @@ from drugpolicy_ner.build import assemble, save, train
 from drugpolicy_ner.concepts import default_store
 from drugpolicy_ner.corpus import read_marked_path
 from drugpolicy_ner.forms import default_forms
+from drugpolicy_ner.nomenclature import default_families
 
 ROOT = Path(__file__).parents[1]
 WORDS = 50_000
@@ -74,6 +75,7 @@ def main() -> None:
         ROOT / "configs" / "pipeline.cfg",
         concepts=default_store(),
         forms=default_forms(),
+        families=default_families(),
         verbs=default_verbs(),
         documents=list(read_marked_path(args.corpus / "train")),
     )
