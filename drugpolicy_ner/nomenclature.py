@@ -244,7 +244,11 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         if follows is None or "\n\n" in text[end : follows.start()]:
             break
         inside = _open_brackets(text[start:end]) > 0
-        joined = text[end - 1] in "-‐‑–" or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
+        joined = (
+            text[end - 1] in "-‐‑–"
+            or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
+            or (text[end - 1].isdigit() and follows.group().startswith("H-"))
+        )
         word = follows.group().rstrip(".,;:")
         # an ester's or an amine's second word: "naphthalen-1-yl 1-butylindole-3-carboxylate"
         tied = bool(_ENDING.search(word)) and bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)

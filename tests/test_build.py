@@ -14,6 +14,7 @@ TEXT = "Police seized fentanyl in Ohio."
 DOCUMENT = Document("a", TEXT, (Span(7, 13, "POLICY_VERB", "ENFORCE"), Span(14, 22, "SUBSTANCE")))
 CONCEPT = Concept("DP:fentanyl", "fentanyl", "SUBSTANCE", aliases=(Alias("fentanyl"),))
 FORM = Form("schedule", "CONTROL_STATUS", r"Schedule [IV]+")
+FAMILY = Form("nitazene", "SUBSTANCE", r"\b[a-z]+nitazene\b", ("nitazene",), concept="DP:nitazenes")
 
 
 @pytest.fixture
@@ -25,7 +26,13 @@ def blank(root):
 
 def put_together(trained, config):
     return assemble(
-        trained, config, concepts=[CONCEPT], forms=[FORM], verbs=[Verb("seize", "ENFORCE")], documents=[DOCUMENT]
+        trained,
+        config,
+        concepts=[CONCEPT],
+        forms=[FORM],
+        families=[FAMILY],
+        verbs=[Verb("seize", "ENFORCE")],
+        documents=[DOCUMENT],
     )
 
 
@@ -33,9 +40,10 @@ def test_build_assemble_fills_the_components_and_survives_the_disk(blank, root, 
     nlp = put_together(blank, root / "configs/pipeline.cfg")
     save(nlp, tmp_path / "model")
     for pipeline in nlp, spacy.load(tmp_path / "model"):
-        doc = pipeline("Fentanyl stays in Schedule II.")
+        doc = pipeline("Fentanyl and butonitazene stay in Schedule II.")
         assert [(ent.text, ent.label_, ent.kb_id_) for ent in doc.ents] == [
             ("Fentanyl", "SUBSTANCE", "DP:fentanyl"),
+            ("butonitazene", "SUBSTANCE", "DP:nitazenes"),
             ("Schedule II", "CONTROL_STATUS", ""),
         ]
 

@@ -18,10 +18,11 @@ from drugpolicy_ner.concepts import Alias, Concept
 from drugpolicy_ner.forms import Form
 
 TEXTS = [
-    "The DEA seized 40 kilograms of fentanyl and banned crack under 21 U.S.C. 811.",
+    "The DEA seized 40 kilograms of fentanyl and banned crack and butyryl fentanyl under 21 U.S.C. 811.",
     "",
     " \n\t ",
     "Nothing to see here.",
+    "The Bureau of Drugs (BOD) listed N-phenyl-N-(piperidin-4-yl)butanamide and acetyl fentanyl; BOD seized it.",
     "Fentanyl-laced heroin; the DEA’s agents banned it. " * 3,
     "{{ \\ \u00ad\u200b\x00 🙂 𝔉𝔢𝔫𝔱𝔞𝔫𝔶𝔩 }}",
 ]
@@ -33,6 +34,10 @@ CONCEPTS = [
 FORMS = [
     Form("quantity", "QUANTITY", r"\b\d+ kilograms\b"),
     Form("code", "LEGAL_INSTRUMENT", r"\b\d+ U\.S\.C\. \d+", ("U.S.C",)),
+]
+FAMILIES = [
+    Form("fentanyl", "SUBSTANCE", "fentanyl", ("fentanyl",), concept="DP:fentanyls", prefix="must"),
+    Form("amide", "SUBSTANCE", "amide", concept="DP:fentanyls", systematic=True),
 ]
 VERBS = [Verb("seize", "ENFORCE"), Verb("ban", "CONTROL")]
 
@@ -56,6 +61,18 @@ def forms() -> Language:
     return nlp
 
 
+def nomenclature() -> Language:
+    nlp = blank()
+    nlp.add_pipe("drugpolicy_nomenclature").add(FAMILIES)
+    return nlp
+
+
+def linker() -> Language:
+    nlp = resolver()
+    nlp.add_pipe("drugpolicy_linker").add(CONCEPTS)
+    return nlp
+
+
 def actions() -> Language:
     nlp = blank()
     nlp.add_pipe("contract_verbs")
@@ -67,8 +84,9 @@ def resolver() -> Language:
     nlp = blank()
     nlp.add_pipe("contract_verbs")
     nlp.add_pipe("drugpolicy_gazetteer").add(CONCEPTS)
+    nlp.add_pipe("drugpolicy_nomenclature").add(FAMILIES)
     nlp.add_pipe("drugpolicy_forms").add(FORMS)
-    policy = {"ner": {"*": 1}, "gazetteer": {"*": 2}, "form": {"*": 2, "QUANTITY": 0}}
+    policy = {"ner": {"*": 1}, "gazetteer": {"*": 2}, "form": {"*": 2, "QUANTITY": 0}, "definition": {"*": 3}, "nomenclature": {"*": 2}}
     nlp.add_pipe("drugpolicy_resolver", config={"policy": policy, "topic": "seiz"})
     return nlp
 
@@ -81,7 +99,7 @@ def tagger() -> Language:
 
 
 def whole() -> Language:
-    nlp = resolver()
+    nlp = linker()
     nlp.add_pipe("drugpolicy_actions").train([], VERBS)
     return nlp
 
@@ -90,7 +108,7 @@ def blank() -> Language:
     return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "drugpolicy.Tokenizer.v1"}}})
 
 
-PIPELINES = {maker.__name__: maker for maker in (gazetteer, forms, actions, resolver, tagger, whole)}
+PIPELINES = {maker.__name__: maker for maker in (gazetteer, nomenclature, forms, linker, actions, resolver, tagger, whole)}
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
