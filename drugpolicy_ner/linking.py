@@ -33,7 +33,7 @@ DEFINABLE: Final = frozenset(
 _ACRONYM: Final = r"(?:[A-ZÀ-Þ][\w&.’'/-]{0,12}[\wÀ-Þ]\.?)"
 _AFTER: Final = re.compile(
     rf"\(\s*(?:(?:hereinafter|hereafter|henceforth|or|the|known\s+as|also|abbreviated|in\s+short|sigla|por\s+sus\s+siglas"
-    rf"|en\s+sigles)\s+)*[“\"'‘«„]?({_ACRONYM})[”\"'’»“]?\s*(?:[,;–][^()]{{0,60}})?\)"
+    rf"|en\s+sigles)\s+)*[“\"'‘«„]?({_ACRONYM})[”\"'’»“]?\s*(?:[,;–][^()]{{0,60}})?\)(?!\s*(?:No\.?\s*)?\d)"
 )
 _FIRST: Final = re.compile(rf"(?<![\w(])({_ACRONYM})\s+\(\s*[“\"‘«]?([^()]{{6,140}}?)[”\"’»]?\s*(?:[,;][^()]*)?\)")
 _BEFORE: Final = 130  # characters looked at before a bracket
@@ -207,7 +207,8 @@ def _owner(doc: Doc, definition: Definition, found: dict[int, tuple[int, str]]) 
     name = doc.text[definition.start : definition.end]
     if not name[0].isupper() or len(name.split()) < 2:
         return definition.start, ""
-    if _LAWS.search(name) and not _HEADS.match(name):
+    law = _LAWS.search(name)
+    if law and (name.endswith(law.group()) or not _HEADS.match(name)):
         return definition.start, "LEGAL_INSTRUMENT"
     return definition.start, "INSTITUTION" if _HEADS.search(name) else ""
 

@@ -403,6 +403,9 @@ def variants(text: str, kind: str) -> Iterator[str]:
             forms.append(f"{match[1][0]}-{text[match.end() :]}")
         if re.match(r"\d'-", text):
             forms.append(text.replace("'", "", 1))
+        if match := re.fullmatch(r"(?:delta|Δ)-?(\d{1,2})-(THC|tetrahydrocannabinol)", text, re.IGNORECASE):
+            forms += [f"{lead}{match[1]} {match[2]}" for lead in ("delta-", "delta ", "Δ", "Δ-")]
+            forms += [f"Δ{match[1]}-{match[2]}", f"Δ-{match[1]}-{match[2]}"]
         if match := re.fullmatch(r"(\d)F-([A-Z].+)", text):
             forms += [f"{match[1]}-F-{match[2]}", f"{match[1]}-fluoro-{match[2]}"]
     for form in list(dict.fromkeys(forms)):
@@ -651,16 +654,50 @@ def add_street(fixes: Corrections, names: list[Names], lookup: dict[str, int]) -
 
 
 def add_misspellings(names: list[Names], lookup: dict[str, int]) -> None:
-    """Add the misspellings, none of which may be a name of anything."""
-    for row in table("misspellings"):
-        i = lookup[normalise(row["name"])]
+    """Add the misspellings, none of which may be a name of anything: those of the table, then those by rule."""
+    rows = [(lookup[normalise(row["name"])], row) for row in table("misspellings")]
+    for i, row in rows:
         for text in split_list(row["misspellings"]):
-            if normalise(text) in lookup or len(text) < 5 or not text.isalpha():
-                if text in names[i] or lookup.get(normalise(text)) == i:
-                    continue
-                if len(text) >= 5:
-                    raise SystemExit(f"misspellings.tsv: {text!r} is a name of another concept")
+            if text in names[i] or lookup.get(normalise(text)) == i:
+                continue
+            if normalise(text) in lookup:
+                raise SystemExit(f"misspellings.tsv: {text!r} is a name of another concept")
             names[i].add(text, "misspelling")
+    slipped: dict[str, set[int]] = defaultdict(set)
+    for i, row in rows:
+        for text in slips(row["name"]):
+            slipped[text].add(i)
+    for text in sorted(slipped):
+        if len(slipped[text]) == 1 and normalise(text) not in lookup:
+            (i,) = slipped[text]
+            if text not in names[i]:
+                names[i].add(text, "misspelling")
+
+
+def slips(name: str) -> Iterator[str]:
+    """Yield the usual misspellings of a long name of letters alone: one slip each, never in the first letter.
+
+    A letter left out of a pair or of the vowels, two neighbours changed over, a consonant doubled, a vowel or y for
+    another, f for ph.
+
+    >>> "oxicodone" in slips("oxycodone"), list(slips("codeine"))
+    (True, [])
+    """
+    if len(name) < 8 or not name.isalpha() or not name.islower():
+        return
+    for i in range(1, len(name)):
+        before, char, after = name[:i], name[i], name[i + 1 :]
+        if char in "aeiouy":
+            yield before + after
+            yield from (before + vowel + after for vowel in "aeiouy" if vowel != char)
+        elif name[i - 1] == char:
+            yield before + after
+        elif char in "cdlmnprst" and i > 1 and not after.startswith(char):
+            yield before + char + char + after
+        if after and after[0] != char:
+            yield before + after[0] + char + after[1:]
+        if char == "h" and name[i - 1] == "p":
+            yield name[: i - 1] + "f" + after
 
 
 def drug_concept(
