@@ -21,6 +21,9 @@ model.
 UNSURE: Final = "?"
 """Suffix of the source of a candidate that counts only where the trained model agrees."""
 
+TOPICAL: Final = "~"
+"""Suffix of the source of a candidate that counts only in a document about drugs."""
+
 
 class Match(NamedTuple):
     """A stretch of text that a rule source proposes.
@@ -31,6 +34,7 @@ class Match(NamedTuple):
         label: Entity label.
         concept: Concept id, or empty.
         unsure: Whether it counts only where the trained model agrees.
+        topical: Whether it counts only in a document about drugs.
     """
 
     start: int
@@ -38,6 +42,7 @@ class Match(NamedTuple):
     label: str
     concept: str = ""
     unsure: bool = False
+    topical: bool = False
 
 
 def add_candidates(doc: Doc, source: str, matches: Iterable[Match]) -> None:
@@ -55,7 +60,7 @@ def add_candidates(doc: Doc, source: str, matches: Iterable[Match]) -> None:
             match.end,
             label=match.label,
             kb_id=match.concept,
-            span_id=source + UNSURE if match.unsure else source,
+            span_id=source + (UNSURE if match.unsure else TOPICAL if match.topical else ""),
         )
         if span is not None:
             spans.append(span)

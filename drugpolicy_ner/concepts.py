@@ -39,8 +39,9 @@ KINDS: Final[tuple[str, ...]] = (
     "native",
     "short",
     "misspelling",
+    "ordinary",
 )
-"""What sort of name an alias is."""
+"""What sort of name an alias is; ``ordinary``: a word of everyday language, which counts only in a text about drugs."""
 
 CASES: Final[tuple[str, ...]] = ("any", "capital", "exact")
 """How the letter case of an alias binds.

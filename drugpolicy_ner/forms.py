@@ -6,7 +6,7 @@ The forms are data (``data/forms.jsonl``): regular expressions built from named 
     {"form": "us-code", "label": "LEGAL_INSTRUMENT", "pattern": ..., "hint": "U.S.C|USC", "example": "21 U.S.C. 811"}
 
 ``hint`` lists literal strings of which one must stand in a text for the form to be tried at all; ``unsure`` marks a
-form that counts only where the trained model agrees; ``example`` is a text in which the form must match just what
+form that counts only where the trained model agrees, ``topical`` one that counts only in a document about drugs; ``example`` is a text in which the form must match just what
 stands between ``«`` and ``»`` (or the whole, where these are left out).
 """
 
@@ -37,6 +37,7 @@ _KEYS: Final = {
     "pattern": str,
     "hint": str,
     "unsure": bool,
+    "topical": bool,
     "systematic": bool,
     "prefix": str,
     "example": str,
@@ -55,6 +56,7 @@ class Form(NamedTuple):
         concept: Id of the concept, mostly a class, that every match belongs to; empty for none.
         systematic: Whether the pattern is looked for in a systematic chemical name, see `nomenclature`, not in the text.
         prefix: Of a short chemical name: whether substituents ``may`` or ``must`` stand before what the pattern matches.
+        topical: Whether a match counts only in a document about drugs.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Form(NamedTuple):
     concept: str = ""
     systematic: bool = False
     prefix: str = ""
+    topical: bool = False
 
 
 def read_forms(path: str | Path) -> list[Form]:
@@ -130,6 +133,7 @@ def _form(row: dict[str, Any], parts: dict[str, str]) -> Form:
         row.get("concept", ""),
         row.get("systematic", False),
         row.get("prefix", ""),
+        row.get("topical", False),
     )
     if form.systematic or form.prefix:  # which match a part of their example
         bare = re.sub(r"\s", "", row["example"]).lower() if form.systematic else row["example"]
@@ -184,7 +188,7 @@ class Forms:
         if form.hints and not any(hint in text for hint in form.hints):
             return
         for match in self._pattern(form).finditer(text):
-            yield Match(match.start(), match.end(), form.label, form.concept, form.unsure)
+            yield Match(match.start(), match.end(), form.label, form.concept, form.unsure, form.topical)
 
     def _pattern(self, form: Form) -> re.Pattern[str]:
         pattern = self._compiled.get(form.name)

@@ -52,6 +52,7 @@ class Term(NamedTuple):
     concept: str
     case: str
     ambiguous: bool
+    topical: bool = False
 
 
 class _Word(NamedTuple):
@@ -112,7 +113,7 @@ class Gazetteer:
         """
         for concept in concepts:
             for alias in concept.aliases:
-                self._insert(Term(alias.text, concept.label, concept.id, alias.case, alias.ambiguous))
+                self._insert(Term(alias.text, concept.label, concept.id, alias.case, alias.ambiguous, alias.kind == "ordinary"))
 
     def find(self, text: str) -> Iterator[Match]:
         """Yield the names in a text, nested ones too; the resolver chooses.
@@ -205,7 +206,20 @@ def _judge(text: str, words: list[_Word], i: int, j: int, endings: list[_Ending]
         clear = [term for term in owners if not term.ambiguous]
         concepts = {term.concept for term in clear or owners}
         # two concepts of one name: the span stands, an id would be a guess
-        yield Match(left, right, label, concepts.pop() if len(concepts) == 1 else "", not clear)
+        concept = concepts.pop() if len(concepts) == 1 else ""
+        unsure = not clear or (all(term.case == "exact" for term in clear) and _among_capitals(text, words, i, j))
+        yield Match(left, right, label, concept, unsure, all(term.topical for term in clear or owners))
+
+
+def _among_capitals(text: str, words: list[_Word], i: int, j: int) -> bool:
+    """Say whether a short name stands in a line of capitals, where any word could be an acronym."""
+    if i != j or words[i].end - words[i].start > 5:
+        return False
+    for side in words[max(0, i - 2) : i], words[j + 1 : j + 3]:
+        surfaces = [text[word.start : word.end] for word in side]
+        if len(side) == 2 and all(map(str.isupper, surfaces)) and max(map(len, surfaces)) > 3:
+            return True
+    return False
 
 
 def _gap(text: str, before: _Word, after: _Word) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import srsly
+from spacy.attrs import ORTH
 from spacy.language import Language
 from spacy.tokens import Span
 
@@ -184,7 +185,7 @@ def definitions(doc: Doc, entities: Iterable[tuple[int, int, str]]) -> Iterator[
     Yields:
         Start token, end token and label.
     """
-    if "(" not in doc.text:
+    if not _has_brackets(doc):
         return
     found = {doc[end - 1].idx + len(doc[end - 1]): (start, label) for start, end, label in entities}
     for definition in find_definitions(doc.text):
@@ -198,6 +199,11 @@ def definitions(doc: Doc, entities: Iterable[tuple[int, int, str]]) -> Iterator[
             span = doc.char_span(match.start(), match.end())
             if span is not None:
                 yield span.start, span.end, label
+
+
+def _has_brackets(doc: Doc) -> bool:
+    """Say whether there is a bracket at all, without putting the text together."""
+    return bool((doc.to_array(ORTH) == doc.vocab.strings["("]).any())
 
 
 def _owner(doc: Doc, definition: Definition, found: dict[int, tuple[int, str]]) -> tuple[int, str]:
@@ -232,7 +238,7 @@ class Linker:
     """Gives concept ids to entities."""
 
     def __init__(self) -> None:
-        self._names: dict[str, list[Name]] = {}
+        self._names: dict[str, list[tuple[str, str, str, bool]]] = {}
 
     def __len__(self) -> int:
         """Return the number of names."""
@@ -248,7 +254,7 @@ class Linker:
             country = concept.facts.get("country", "")
             for alias in concept.aliases:
                 names = self._names.setdefault(normalise(alias.text), [])
-                name = Name(concept.label, concept.id, country, alias.ambiguous)
+                name = (concept.label, concept.id, country, alias.ambiguous)
                 if name not in names:
                     names.append(name)
 
@@ -257,13 +263,8 @@ class Linker:
         ents = list(doc.ents)
         ids = {i: ent.kb_id_ for i, ent in enumerate(ents) if ent.label_ in DEFINABLE}
         options = {i: self._options(ents[i]) for i in ids if not ids[i]}
-        countries = Counter(
-            name.country
-            for i in ids
-            if ids[i] and ents[i].label_ == "INSTITUTION"
-            for name in self._names.get(normalise(ents[i].text), ())
-            if name.concept == ids[i] and name.country
-        )
+        shared = any(len({name.concept for name in names}) > 1 for names in options.values())
+        countries = self._countries(ents, ids) if shared else Counter[str]()
         for i, names in options.items():
             ids[i] = _choose(names, countries)
         _by_definition(doc, ents, ids)
@@ -276,6 +277,16 @@ class Linker:
         )
         return doc
 
+    def _countries(self, ents: list[Span], ids: dict[int, str]) -> Counter[str]:
+        """Count the countries of the institutions that have an id."""
+        return Counter(
+            name.country
+            for i, concept in ids.items()
+            if concept and ents[i].label_ == "INSTITUTION"
+            for name in self._find(ents[i].text)
+            if name.concept == concept and name.country
+        )
+
     def _options(self, ent: Span) -> list[Name]:
         """Return what an entity can mean, by its name, its singular, or its name without the country before it."""
         text = ent.text
@@ -283,15 +294,18 @@ class Linker:
         if ent.label_ == "INSTITUTION":
             forms.append(re.sub(r"^(?:U\.S\.|US|United States|Federal)\s", "", text))
         for form in forms:
-            names = [name for name in self._names.get(normalise(form), ()) if name.label == ent.label_]
+            names = [name for name in self._find(form) if name.label == ent.label_]
             clear = [name for name in names if not name.ambiguous]
             if names:
                 return clear or names
         return []
 
+    def _find(self, text: str) -> list[Name]:
+        return [Name(*row) for row in self._names.get(normalise(text), ())]
+
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize the names."""
-        data: bytes = srsly.msgpack_dumps(self._state())
+        data: bytes = srsly.msgpack_dumps(self._names)
         return data
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Linker:
@@ -300,17 +314,14 @@ class Linker:
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the names as a msgpack file."""
-        srsly.write_msgpack(path, self._state())
+        srsly.write_msgpack(path, self._names)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Linker:
         """Load names, replacing those present."""
         return self._restore(srsly.read_msgpack(path))
 
-    def _state(self) -> dict[str, list[list[Any]]]:
-        return {key: [list(name) for name in names] for key, names in self._names.items()}
-
     def _restore(self, state: Any) -> Linker:
-        self._names = {key: [Name(*row) for row in rows] for key, rows in state.items()}
+        self._names = {key: [tuple(row) for row in rows] for key, rows in state.items()}
         return self
 
 
@@ -328,7 +339,7 @@ def _choose(names: list[Name], countries: Counter[str]) -> str:
 def _by_definition(doc: Doc, ents: list[Span], ids: dict[int, str]) -> None:
     """Let a defined acronym mean what its name means, even where that is no concept."""
     by_end = {ent.end_char: i for i, ent in enumerate(ents)}
-    for definition in find_definitions(doc.text) if "(" in doc.text else ():
+    for definition in find_definitions(doc.text) if _has_brackets(doc) else ():
         owner = by_end.get(definition.end)
         if owner is None or owner not in ids:
             continue

@@ -29,9 +29,8 @@ LONGEST: Final = 240
 """Characters of the longest name that is looked at."""
 
 _ANCHOR: Final = re.compile(
-    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|estr[ae]?-?\d|pregn|"
-    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin",
-    re.IGNORECASE,
+    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|benzeneacet|acetoacet|estr[ae]?-?\d|pregn|"
+    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
 )
 _MORPHEMES: Final = (
     "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta octa "
@@ -57,7 +56,7 @@ _MORPHEMES: Final = (
     "amphetamine amphetamin cathinone tryptamine tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide "
     "malon malonate succin oxal fumar male maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl "
     "isobutyl isopentyl isoprop isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin "
-    "hydrazine propargyl propargyloxy sodium potassium lithium ureido urea guanidin thiourea sila silyl boron"
+    "hydrazine acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium ureido urea guanidin thiourea sila silyl boron"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
@@ -87,7 +86,7 @@ _BEFORE: Final = re.compile(r"[\w,'′’\[\]‐‑–-]+\s?$")
 _WINDOW: Final = 100  # characters that substituents can take
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _SALT: Final = re.compile(
-    r"(?:\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi)?(?:citrate|oxalate|"
+    r"(?:,?\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi)?(?:citrate|oxalate|"
     r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|acid|(?:methyl|ethyl|propyl|"
     r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b)+",
 )
@@ -99,6 +98,7 @@ _GREEK: Final = str.maketrans(
     | dict.fromkeys("{", "[")
     | dict.fromkeys("}", "]")
 )
+_LOWER: Final = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}  # keeps every offset, unlike lower()
 _WHITE: Final = re.compile(r"\s+")
 
 
@@ -146,7 +146,7 @@ class Nomenclature(Forms):
         pattern = self._pattern(family)
         for start, end in _surroundings(text, family.hints):
             for match in pattern.finditer(text, start, end):
-                yield Match(match.start(), match.end(), family.label, family.concept, family.unsure)
+                yield Match(match.start(), match.end(), family.label, family.concept, family.unsure, family.topical)
 
 
 def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
@@ -205,14 +205,14 @@ def systematic_names(text: str) -> Iterator[tuple[int, int]]:
         text: Any text.
     """
     done = 0
-    for anchor in _ANCHOR.finditer(text):
+    for anchor in _ANCHOR.finditer(text.translate(_LOWER)):
         if anchor.start() < done:
             continue
         start, end = _chunk(text, anchor.start())
-        if end - start > LONGEST or not re.search(r"\d|[NO]-", text[start:end]):
+        if end - start > LONGEST or not re.search(r"\d|[NOαβ]-|alpha|beta|\]", text[start:end]):
             # a name without locants is one word, which a list or a short form knows better
-            done = max(done, end)
             if not _follows_locants(text, start):
+                done = max(done, end)
                 continue
         start, end = _grow(text, start, end, done)
         start, end = _strip(text, start, end)

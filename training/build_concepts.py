@@ -132,6 +132,7 @@ class Corrections:
     apart: set[str] = field(default_factory=set)
     ambiguous: dict[tuple[str, str], bool] = field(default_factory=dict)
     cases: dict[tuple[str, str], str] = field(default_factory=dict)
+    kinds: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls) -> Corrections:
@@ -156,6 +157,8 @@ class Corrections:
                 made.apart.add(value)
             elif action in {"ambiguous", "clear"}:
                 made.ambiguous |= {(where, text): action == "ambiguous" for text in value.split("|")}
+            elif action == "kind":
+                made.kinds |= {(where, text): name for text in value.split("|")}
             elif action == "case":
                 made.cases |= {(where, text): name for text in value.split("|")}
             else:
@@ -167,10 +170,11 @@ class Corrections:
         return bool(self.dropped & {(where, name, text), (where, "*", text), ("*", "*", text)})
 
     def decide(self, label: str, alias: Alias) -> Alias:
-        """Apply the decisions on case and ambiguity to an alias."""
+        """Apply the decisions on kind, case and ambiguity to an alias."""
         flag = self.ambiguous.get((label, alias.text), self.ambiguous.get(("*", alias.text), alias.ambiguous))
         case = self.cases.get((label, alias.text), self.cases.get(("*", alias.text), alias.case))
-        return Alias(alias.text, alias.kind, case, flag)
+        kind = self.kinds.get((label, alias.text), alias.kind)
+        return Alias(alias.text, kind, case, flag)
 
 
 def table(name: str) -> Iterator[dict[str, str]]:
@@ -458,7 +462,7 @@ def english(text: str) -> Iterator[str]:
             yield text.replace(british, american)
 
 
-_NO_CLASS: Final[frozenset[str]] = frozenset({"brand", "street", "systematic", "misspelling"})
+_NO_CLASS: Final[frozenset[str]] = frozenset({"brand", "street", "systematic", "misspelling", "ordinary"})
 
 
 class Ids:
