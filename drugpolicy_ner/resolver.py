@@ -90,7 +90,7 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
         if any(candidate.source == "ner" for candidate in same):
             same = [candidate._replace(unsure=False) for candidate in same]
         ranked = [(_rank(policy, candidate), candidate) for candidate in same if not candidate.unsure]
-        rank, best = min(ranked, key=lambda r: (-r[0], r[1]), default=(0, same[0]))
+        rank, best = min(ranked, key=lambda r: (-r[0], SOURCES.index(r[1].source), r[1]), default=(0, same[0]))
         if rank:
             merged.append((rank, best._replace(concept=best.concept or _only_concept(same))))
     merged.sort(key=lambda r: (-r[0], r[1].start - r[1].end, r[1].start, SOURCES.index(r[1].source), r[1]))

@@ -65,6 +65,7 @@ _SUFFIXES = (
     rf"{_HYPHEN}+",  # a rule of many hyphens is one token, as it is of stars: taking it apart takes quadratic time
     r"(?<![\w.][A-Z])(?<=[A-Z])\.",
     r"(?<=\d[A-Z])\.",
+    r"(?<=[a-z][A-Z])\.",  # an acronym of a law: "CanG."
     r"(?<=\))\.",
     r"(?<=\d)\.",
     r"\*+",

@@ -390,8 +390,9 @@ def alias_case(text: str, kind: str) -> str:
 
 
 def match_key(text: str) -> str:
-    """Return what the matcher sees of a text: letter case aside, a hyphen between words is a space."""
-    return re.sub(r"[-‐‑–\s\N{SOFT HYPHEN}]+", " ", text).casefold().replace("’", "'")
+    """Return what the matcher sees of a text: letter case aside, a hyphen is a space, but for one beside a digit."""
+    plain = re.sub(r"(?<!\d)[-‐‑–](?!\d)|[\s\N{SOFT HYPHEN}]+", " ", text)
+    return plain.casefold().replace("’", "'")
 
 
 def variants(text: str, kind: str) -> Iterator[str]:
@@ -407,11 +408,10 @@ def variants(text: str, kind: str) -> Iterator[str]:
             forms.append(f"{match[1][0]}-{text[match.end() :]}")
         if re.match(r"\d'-", text):
             forms.append(text.replace("'", "", 1))
-        if match := re.fullmatch(r"(?:delta|Δ)-?(\d{1,2})-(THC|tetrahydrocannabinol)", text, re.IGNORECASE):
-            forms += [f"{lead}{match[1]} {match[2]}" for lead in ("delta-", "delta ", "Δ", "Δ-")]
-            forms += [f"Δ{match[1]}-{match[2]}", f"Δ-{match[1]}-{match[2]}"]
         if match := re.fullmatch(r"(\d)F-([A-Z].+)", text):
             forms += [f"{match[1]}-F-{match[2]}", f"{match[1]}-fluoro-{match[2]}"]
+    if match := re.fullmatch(r"(?:delta|Δ)-?(\d{1,2})[- ](THC|tetrahydrocannabinol)", text, re.IGNORECASE):
+        forms += [f"{lead}{match[1]}{gap}{match[2]}" for lead in ("delta-", "delta ", "Δ", "Δ-") for gap in " -"]
     for form in list(dict.fromkeys(forms)):
         yield form
         yield from letters(form)
