@@ -44,7 +44,7 @@ _ARTICLE: Final = re.compile(r"(?:[Tt]he|An?|La|Las|El|Los|Le|Les|L['’]|Il|Der
 _STARTERS: Final = frozenset("In On At By For And But When While As Since From With Under After Before Both".split())
 _SMALL: Final = frozenset(
     "of for and on in to against de del la las el los do da dos das des du d et y e en para por sur pour contre contra "
-    "für und der die das gegen zur zum van voor het di per il lo della dello delle degli dei i na do w z ds spraw přeciw".split()
+    "für und der die das gegen zur zum van voor het di per il lo della dello delle degli dei i na do w z ds spraw à ao aux au a".split()
 )
 _QUOTES: Final = "“”\"'‘’«»„ "
 _HEADS: Final = re.compile(

@@ -32,7 +32,7 @@ DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
 
 DEFAULT_TOPIC: Final = (
     r"\b(?:anti-?)?(?:drugs?|narcotics?|doping|addict\w*|overdos\w*|traffick\w*|smok(?:ing|ers?)|cartels?|"
-    r"smuggl\w*|contraband|seizures|police|dealers?|precursors?|controlled substances?|substance (?:ab)?use\w*|pharmac\w*|medicin\w*|prescri\w*|liquor|vap(?:es?|ing)|cigarettes?|tobacco|alcohol\w*)\b"
+    r"cannabis\w*|smuggl\w*|contraband|seizures|police|dealers?|precursors?|controlled substances?|substance (?:ab)?use\w*|pharmac\w*|medicin\w*|prescri\w*|liquor|vap(?:es?|ing)|cigarettes?|tobacco|alcohol\w*)\b"
 )
 """Words, as a regular expression, that show beside the drugs themselves that a text deals with drugs."""
 

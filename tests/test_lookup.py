@@ -124,7 +124,7 @@ def test_lookup_json_has_every_field() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("fentnyl", ": did you mean fentanyl"),
+        ("fentaxnyl", ": did you mean fentanyl"),
         ("DP:fentany", ": did you mean DP:fentanyl"),
         ("qqqqqq", "\n"),
     ],
@@ -373,7 +373,7 @@ def test_tag_with_own_concepts_in_another_pipeline(own: Path, tmp_path: Path) ->
     rules = drugpolicy_ner.load(exclude=["tok2vec", "ner"])
     rules.to_disk(tmp_path / "rules")
     result = run("tag", "-", "--model", tmp_path / "rules", "--concepts", own, "--format", "csv", stdin=TEXT)
-    assert linked(rules, TEXT)["blorfentanil"] == ""  # found by its form, linked to nothing
+    assert linked(rules, TEXT)["blorfentanil"] == "DP:fentanyls"  # found by its form, linked to its class
     assert {row["text"]: row["concept"] for row in table(result)}["blorfentanil"] == "MY:blorfentanil"
 
 
