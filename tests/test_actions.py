@@ -103,3 +103,18 @@ def test_actions_default_verbs_cover_every_class():
 )
 def test_actions_stem_is_shared_by_the_forms_of_a_verb(forms):
     assert len({stem(form) for form in forms.split()}) == 1
+
+
+def test_actions_entities_around_the_verb_count():
+    nlp = spacy.blank("en")
+    examples = []
+    for text, label, action in (
+        ("officials target Foo now", "CRIMINAL_ORG", "ENFORCE"),
+        ("officials target Bar now", "SUBSTANCE", "PREVENT_TREAT"),
+    ) * 2:
+        doc = nlp(text)
+        doc.set_ents([Span(doc, 1, 2, label="POLICY_VERB"), Span(doc, 2, 3, label=label)])
+        examples.append((doc.ents[0], action))
+    actions = Actions(nlp.vocab)
+    actions.train(examples)
+    assert [actions.classify(span) for span, _ in examples] == [action for _, action in examples]
