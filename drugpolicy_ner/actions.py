@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -160,19 +161,24 @@ class Actions:
         doc = span.doc
         after = doc[span.end : span.end + _REACH]
         before = reversed(doc[max(0, span.start - _REACH) : span.start])
-        return numpy.concatenate(
-            [self._vector(span[0].lower_), self._mean(after, _AFTER), self._mean(before, _BEFORE)], dtype="f"
-        ) * _SHARE
+        return (
+            numpy.concatenate(
+                [self._vector(span[0].lower_), self._mean(after, _AFTER), self._mean(before, _BEFORE)], dtype="f"
+            )
+            * _SHARE
+        )
 
     def _mean(self, tokens: Iterable[Token], weights: Sequence[float]) -> Array:
-        words = [token.lower_ for token in tokens if token.is_alpha and token.lower_ not in _FUNCTION_WORDS]
-        total = numpy.zeros((self._width,), dtype="f")
-        used = 0.0
-        for word, weight in zip(words, weights, strict=False):
-            total += weight * self._vector(word)
-            used += weight
-        if used:
-            total /= used
+        if not self._width:
+            return numpy.zeros((0,), dtype="f")
+        words = (token.lower for token in tokens if token.is_alpha and token.lower_ not in _FUNCTION_WORDS)
+        keys = list(islice(words, len(weights)))
+        if not keys:
+            return numpy.zeros((self._width,), dtype="f")
+        rows = numpy.asarray(self.vocab.vectors.find(keys=keys))  # -1 for a word without a vector
+        shares = numpy.array(weights[: len(keys)], dtype="f")
+        total: Array = (shares * (rows >= 0)) @ self.vocab.vectors.data[rows]
+        total /= shares.sum()
         return total
 
     def _state(self) -> dict[str, Any]:

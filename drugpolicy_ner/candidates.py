@@ -53,7 +53,9 @@ def add_candidates(doc: Doc, source: str, matches: Iterable[Match]) -> None:
         source: One of `SOURCES`.
         matches: Offsets into `doc.text`.
     """
-    spans = list(doc.spans[GROUP]) if GROUP in doc.spans else []
+    if GROUP not in doc.spans:
+        doc.spans[GROUP] = []
+    spans = doc.spans[GROUP]
     for match in matches:
         span = doc.char_span(
             match.start,
@@ -64,4 +66,3 @@ def add_candidates(doc: Doc, source: str, matches: Iterable[Match]) -> None:
         )
         if span is not None:
             spans.append(span)
-    doc.spans[GROUP] = spans

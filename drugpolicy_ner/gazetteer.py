@@ -8,9 +8,10 @@ soft hyphen between two words are the same, other characters between words must 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import srsly
@@ -73,8 +74,9 @@ class _Node:
     __slots__ = ("endings", "next")
 
     def __init__(self) -> None:
-        self.next: dict[tuple[str, str], _Node] = {}
-        self.endings: list[_Ending] = []
+        # most nodes have only one of the two: an empty tuple costs nothing
+        self.next: dict[tuple[str, str], _Node] | None = None
+        self.endings: list[_Ending] | tuple[()] = ()
 
 
 @Language.factory("drugpolicy_gazetteer", assigns=["doc.spans"])
@@ -113,7 +115,9 @@ class Gazetteer:
         """
         for concept in concepts:
             for alias in concept.aliases:
-                self._insert(Term(alias.text, concept.label, concept.id, alias.case, alias.ambiguous, alias.kind == "ordinary"))
+                self._insert(
+                    Term(alias.text, concept.label, concept.id, alias.case, alias.ambiguous, alias.kind == "ordinary")
+                )
 
     def find(self, text: str) -> Iterator[Match]:
         """Yield the names in a text, nested ones too; the resolver chooses.
@@ -155,8 +159,14 @@ class Gazetteer:
             raise ConceptError(f"the alias {text!r} of {term.concept} has neither letter nor digit: leave it out")
         node = self._first.setdefault(words[0].lower, _Node())
         for before, after in pairwise(words):
-            node = node.next.setdefault((_gap(text, before, after), after.lower), _Node())
-        node.endings.append(_Ending(term, text[: words[0].start], text[words[-1].end :]))
+            if node.next is None:
+                node.next = {}
+            step = (intern(_gap(text, before, after)), intern(after.lower))
+            following = node.next.get(step)
+            if following is None:
+                following = node.next[step] = _Node()
+            node = following
+        node.endings = [*node.endings, _Ending(term, text[: words[0].start], text[words[-1].end :])]
         self._terms.append(term)
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -181,8 +191,8 @@ class Gazetteer:
 
     def _set(self, terms: Iterable[Term]) -> Gazetteer:
         self._terms, self._first = [], {}
-        for term in terms:
-            self._insert(term)
+        for term in terms:  # names of labels and concepts recur, and stay in memory once
+            self._insert(term._replace(label=intern(term.label), concept=intern(term.concept), case=intern(term.case)))
         return self
 
 
@@ -190,7 +200,7 @@ def _words(text: str) -> list[_Word]:
     return [_Word(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
 
 
-def _judge(text: str, words: list[_Word], i: int, j: int, endings: list[_Ending]) -> Iterator[Match]:
+def _judge(text: str, words: list[_Word], i: int, j: int, endings: Sequence[_Ending]) -> Iterator[Match]:
     """Yield the terms that the words from i to j stand for, where their edges, case and surroundings fit."""
     start, end = words[i].start, words[j].end
     found: dict[tuple[str, int, int], list[Term]] = {}

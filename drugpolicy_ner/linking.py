@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import srsly
@@ -157,7 +158,8 @@ def _long_form(text: str, floor: int, end: int, acronym: str) -> int:
     for k in range(len(letters) - 1, -1, -1):
         i -= 1
         while i >= floor and not (
-            _plain(text[i]) == _plain(letters[k]) and (k or i == 0 or not (text[i - 1].isalnum() or text[i - 1] in "'’"))
+            _plain(text[i]) == _plain(letters[k])
+            and (k or i == 0 or not (text[i - 1].isalnum() or text[i - 1] in "'’"))
         ):
             i -= 1
         if i < floor:
@@ -220,12 +222,10 @@ def _owner(doc: Doc, definition: Definition, found: dict[int, tuple[int, str]]) 
 
 
 class Name(NamedTuple):
-    """A concept that a normalised name can mean."""
+    """A concept that a name can mean."""
 
-    label: str
     concept: str
     country: str
-    ambiguous: bool
 
 
 @Language.factory("drugpolicy_linker", assigns=["doc.ents", "token.ent_kb_id"], requires=["doc.ents"])
@@ -238,11 +238,13 @@ class Linker:
     """Gives concept ids to entities."""
 
     def __init__(self) -> None:
-        self._names: dict[str, list[tuple[str, str, str, bool]]] = {}
+        self._concepts: dict[str, tuple[str, str]] = {}  # id -> label, country
+        self._names: dict[str, list[str]] = {}  # normalised name -> ids
+        self._doubtful: dict[str, list[str]] = {}  # the same for ambiguous names
 
     def __len__(self) -> int:
         """Return the number of names."""
-        return len(self._names)
+        return len(self._names.keys() | self._doubtful.keys())
 
     def add(self, concepts: Iterable[Concept]) -> None:
         """Add the names of concepts.
@@ -251,12 +253,11 @@ class Linker:
             concepts: From the knowledge base or a user's own file.
         """
         for concept in concepts:
-            country = concept.facts.get("country", "")
+            self._concepts[concept.id] = (concept.label, concept.facts.get("country", ""))
             for alias in concept.aliases:
-                names = self._names.setdefault(normalise(alias.text), [])
-                name = (concept.label, concept.id, country, alias.ambiguous)
-                if name not in names:
-                    names.append(name)
+                ids = (self._doubtful if alias.ambiguous else self._names).setdefault(normalise(alias.text), [])
+                if concept.id not in ids:
+                    ids.append(concept.id)
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the ids of a document's entities."""
@@ -283,7 +284,7 @@ class Linker:
             name.country
             for i, concept in ids.items()
             if concept and ents[i].label_ == "INSTITUTION"
-            for name in self._find(ents[i].text)
+            for name in self._find(ents[i].text, "INSTITUTION")
             if name.concept == concept and name.country
         )
 
@@ -293,19 +294,27 @@ class Linker:
         forms = [text, re.sub(r"(?:’s|'s)$", "", text), re.sub(r"(?<=\w{3})s$", "", text), text.replace("&", "and")]
         if ent.label_ == "INSTITUTION":
             forms.append(re.sub(r"^(?:U\.S\.|US|United States|Federal)\s", "", text))
-        for form in forms:
-            names = [name for name in self._find(form) if name.label == ent.label_]
-            clear = [name for name in names if not name.ambiguous]
-            if names:
-                return clear or names
+        for form in dict.fromkeys(forms):
+            if names := self._find(form, ent.label_):
+                return names
         return []
 
-    def _find(self, text: str) -> list[Name]:
-        return [Name(*row) for row in self._names.get(normalise(text), ())]
+    def _find(self, text: str, label: str) -> list[Name]:
+        """Return what a name of a label can mean, ambiguous names only where no other is there."""
+        key = normalise(text)
+        for names in self._names, self._doubtful:
+            found = [
+                Name(concept, self._concepts[concept][1])
+                for concept in names.get(key, ())
+                if self._concepts[concept][0] == label
+            ]
+            if found:
+                return found
+        return []
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize the names."""
-        data: bytes = srsly.msgpack_dumps(self._names)
+        data: bytes = srsly.msgpack_dumps(self._state())
         return data
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Linker:
@@ -314,14 +323,21 @@ class Linker:
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the names as a msgpack file."""
-        srsly.write_msgpack(path, self._names)
+        srsly.write_msgpack(path, self._state())
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Linker:
         """Load names, replacing those present."""
         return self._restore(srsly.read_msgpack(path))
 
+    def _state(self) -> dict[str, Any]:
+        return {"concepts": self._concepts, "names": self._names, "doubtful": self._doubtful}
+
     def _restore(self, state: Any) -> Linker:
-        self._names = {key: [tuple(row) for row in rows] for key, rows in state.items()}
+        self._concepts = {intern(key): (intern(row[0]), intern(row[1])) for key, row in state["concepts"].items()}
+        self._names, self._doubtful = (
+            {key: [intern(concept) for concept in ids] for key, ids in state[part].items()}
+            for part in ("names", "doubtful")
+        )
         return self
 
 

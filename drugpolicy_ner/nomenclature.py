@@ -254,7 +254,9 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         tied = bool(_ENDING.search(word)) and bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)
         if not (inside or joined or tied or follows.group().startswith("-")):
             break
-        if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(r"[\dRSEZHl,'()\[\]-]+", follows.group()):
+        if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(
+            r"[\dRSEZHl,'()\[\]-]+", follows.group()
+        ):
             break
         end = follows.end()
     while start > floor and text[start - 1].isspace() and end - start < LONGEST:

@@ -226,8 +226,7 @@ class Resolver:
             for span in group
         ]
         sure = [c for c, span in zip(candidates, group, strict=True) if c.source != "ner" and span.id_[-1:] != TOPICAL]
-        evident = resolve(sure, self.policy)
-        if len(sure) < len(candidates) and not self._mentions(doc, evident, 1):
+        if len(sure) < len(candidates) and not self._mentions(doc, [c for c in sure if not c.unsure], 1):
             candidates = sure
         chosen = resolve(candidates, self.policy)
         defined = [
