@@ -6,8 +6,9 @@ The forms are data (``data/forms.jsonl``): regular expressions built from named 
     {"form": "us-code", "label": "LEGAL_INSTRUMENT", "pattern": ..., "hint": "U.S.C|USC", "example": "21 U.S.C. 811"}
 
 ``hint`` lists literal strings of which one must stand in a text for the form to be tried at all; ``unsure`` marks a
-form that counts only where the trained model agrees, ``topical`` one that counts only in a document about drugs; ``example`` is a text in which the form must match just what
-stands between ``«`` and ``»`` (or the whole, where these are left out).
+form that counts only where the trained model agrees, ``topical`` one that counts only in a document about drugs;
+``example`` is a text in which the form must match just what stands between ``«`` and ``»`` (or the whole, where these
+are left out).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Form(NamedTuple):
         hints: Literal strings of which one must stand in the text; none means always.
         unsure: Whether a match counts only where the trained model agrees.
         concept: Id of the concept, mostly a class, that every match belongs to; empty for none.
-        systematic: Whether the pattern is looked for in a systematic chemical name, see `nomenclature`, not in the text.
-        prefix: Of a short chemical name: whether substituents ``may`` or ``must`` stand before what the pattern matches.
+        systematic: Whether the pattern is looked for in a systematic chemical name, see `nomenclature`.
+        prefix: Of a chemical name: whether substituents ``may`` or ``must`` stand before what the pattern matches.
         topical: Whether a match counts only in a document about drugs.
     """
 

@@ -42,11 +42,14 @@ _BEFORE: Final = 130  # characters looked at before a bracket
 _BREAK: Final = re.compile(r"[.;:!?]\s|\n\s*\n|[()\[\]]")
 _NAME_WORD: Final = re.compile(r"[^\W\d_][\w.’'/&-]*|&|\d{4}")
 _ARTICLE: Final = re.compile(r"(?:[Tt]he|An?|La|Las|El|Los|Le|Les|L['’]|Il|Der|Die|Das|De|Het|O|Os|A|As)\s")
-_STARTERS: Final = frozenset("In On At By For And But When While As Since From With Under After Before Both".split())
-_SMALL: Final = frozenset(
-    "of for and on in to against de del la las el los do da dos das des du d et y e en para por sur pour contre contra "
-    "für und der die das gegen zur zum van voor het di per il lo della dello delle degli dei i na do w z ds spraw à ao aux au a".split()
+_STARTERS_TEXT: Final = "In On At By For And But When While As Since From With Under After Before Both"
+_STARTERS: Final = frozenset(_STARTERS_TEXT.split())
+_SMALL_TEXT: Final = (
+    "of for and on in to against de del la las el los do da dos das des du d et y e en para por sur pour contre "
+    "contra für und der die gegen zur zum van voor het di per il lo della dello delle degli dei i na w z ds spraw "
+    "à ao aux au a"
 )
+_SMALL: Final = frozenset(_SMALL_TEXT.split())
 _QUOTES: Final = "“”\"'‘’«»„ "
 _HEADS: Final = re.compile(
     r"\b(?:Ministr|Minist[eé]r|Minister|Office|Bureau|Commission|Comm?itt?ee|Comisi[oó]n|Comiss|Kommission|Council|Consejo|"
@@ -65,13 +68,15 @@ _LAWS: Final = re.compile(
     r"\b(?:Act|Code|Law|Ordinance|Decree|Convention|Treaty|Protocol|Bill|Regulations?|Directive|Ley|Lei|Loi|Gesetz|Decreto|"
     r"C[oó]digo|Wet|Ustawa)\b|gesetz\b"
 )
-_GENERIC: Final = frozenset(
-    "act administration agency assembly association authority board bureau cabinet cartel centre center code commission "
-    "committee congress convention council court decree department directorate division federation force fund government "
-    "group institute law ministry network office order organization organisation parliament police president program "
-    "programme protocol regulation regulations secretariat senate service society state states treaty union unit house "
-    "national international federal united general public health justice drug drugs narcotics".split()
+_GENERIC_TEXT: Final = (
+    "act administration agency assembly association authority board bureau cabinet cartel centre center code "
+    "commission committee congress convention council court decree department directorate division federation "
+    "force fund government group institute law ministry network office order organization organisation parliament "
+    "police president program programme protocol regulation regulations secretariat senate service society state "
+    "states treaty union unit house national international federal united general public health justice drug "
+    "drugs narcotics"
 )
+_GENERIC: Final = frozenset(_GENERIC_TEXT.split())
 
 
 class Definition(NamedTuple):
@@ -152,7 +157,7 @@ def _is_acronym(text: str) -> bool:
 
 
 def _long_form(text: str, floor: int, end: int, acronym: str) -> int:
-    """Return the start of the shortest name before an end in which the letters of an acronym stand in their order, else the end."""
+    """Return the start of the shortest name before an end that holds the letters of an acronym in order, or the end."""
     letters = [char.lower() for char in acronym if char.isalpha()]
     i = end
     for k in range(len(letters) - 1, -1, -1):
@@ -369,7 +374,7 @@ def _by_definition(doc: Doc, ents: list[Span], ids: dict[int, str]) -> None:
 
 
 def _by_repetition(ents: list[Span], ids: dict[int, str]) -> None:
-    """Let a shorter form mean what the one fuller name before it means: "Phoenix House Foundation" ... "Phoenix House"."""
+    """Let a shorter form mean what the one fuller name before it means: "Phoenix House Trust" ... "Phoenix House"."""
     full: dict[str, list[tuple[str, str]]] = {}
     for i in ids:
         ent = ents[i]

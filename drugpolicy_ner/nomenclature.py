@@ -33,33 +33,37 @@ _ANCHOR: Final = re.compile(
     r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
 )
 _MORPHEMES: Final = (
-    "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta octa "
-    "deca di mono bis tris poly per nor des homo epi allo spiro seco ortho meta para alpha beta gamma delta omega cis "
-    "trans endo exo rac levo dextro d l dl n a an en yn ane ene yne ol ols one ones al ale oic oate oates ate ates ite "
-    "acid amide amides amid amido amidine amine amines amin amino imine imino imide imido nitrile nitro nitroso azido "
-    "azo aza aze azi azine azan azane azol azole azin oxa oxo oxi oxy ox oxir oxid oxide oxol oxole oxolan oxan oxane "
-    "thi thia thio thioxo thiophen thien thieno thiazol thiol sulf sulfon sulfonyl sulfinyl sulfanyl sulfon sulph "
-    "fluor fluoro chlor chloro brom bromo iod iodo hydro dihydro perhydro hydroxy hydroxyl cyan cyano carbo carb "
-    "carbon carbonyl carbox carboxy carboxyl carboxylic carbam carbamo carbamate carbamoyl carbinol carbald aldehyd "
-    "aldehyde keto ketone acet acetyl aceto acyl form formyl propion propionyl butyr butyryl valer valeryl croton "
-    "crotonyl acryl acryloyl allyl vinyl benz benzo benzyl benzoyl benzoate phen phenyl phenol phenoxy phenethyl phenylen "
-    "phenone tolyl toluene tolu xylyl naphth naphtho naphthal naphthyl anthr anilin anilino aniline anis indol indolo "
-    "indole indazol indazole indolin indan inden imidazo imidazol imidazole benzimidazol benzimidazole triazol triazolo "
-    "tetrazol pyraz pyrazol pyrazole pyrid pyridin pyridine pyridyl pyrimid pyrimidin pyrimidine pyrrol pyrrolo pyrrole "
-    "pyrrolidin pyrrolidine pyrrolidino pyrrolidinyl piper piperid piperidin piperidine piperidino piperidinyl piperid "
-    "piperidone piperaz piperazin piperazine morphol morpholin morpholine morpholino quinol quinolin quinoline quinolizin "
-    "quinuclid azep azepan azepane azepin diazepin diazepine thiazep thienodiazepin ergolin ergoline furan furanyl furo "
-    "furoyl furyl tetrahydrofuran pyran pyranyl chromen dioxol dioxole dioxolan benzodioxol benzodioxole benzofuran "
-    "methylenedioxy dioxin cycl cyclopent phenanthr phenanthren adamant adamantan adamantyl cumyl androst androstan androsten estr estra estran pregn pregnan "
-    "gon gonan chol cholest carbazol carboline tropan tropane morphin morphinan glycid glycidic glycidate boc ylidene "
-    "ylid yl yls ylen ylene ylidyn oyl o e ino ano eno ium ide trione dione diol diene dien triol trien tetraen "
-    "amphetamine amphetamin cathinone tryptamine tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide "
-    "malon malonate succin oxal fumar male maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl "
-    "isobutyl isopentyl isoprop isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin "
-    "hydrazine acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium ureido urea guanidin thiourea sila silyl boron"
+    "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta "
+    "octa deca di mono bis tris poly per nor des homo epi allo spiro seco ortho meta para alpha beta gamma delta "
+    "omega cis trans endo exo rac levo dextro d l dl n a an en yn ane ene yne ol ols one ones al ale oic oate "
+    "oates ate ates ite acid amide amides amid amido amidine amine amines amin amino imine imino imide imido "
+    "nitrile nitro nitroso azido azo aza aze azi azine azan azane azol azole azin oxa oxo oxi oxy ox oxir oxid "
+    "oxide oxol oxole oxolan oxan oxane thi thia thio thioxo thiophen thien thieno thiazol thiol sulf sulfon "
+    "sulfonyl sulfinyl sulfanyl sulph fluor fluoro chlor chloro brom bromo iod iodo hydro dihydro perhydro "
+    "hydroxy hydroxyl cyan cyano carbo carb carbon carbonyl carbox carboxy carboxyl carboxylic carbam carbamo "
+    "carbamate carbamoyl carbinol carbald aldehyd aldehyde keto ketone acet acetyl aceto acyl form formyl propion "
+    "propionyl butyr butyryl valer valeryl croton crotonyl acryl acryloyl allyl vinyl benz benzo benzyl benzoyl "
+    "benzoate phen phenyl phenol phenoxy phenethyl phenylen phenone tolyl toluene tolu xylyl naphth naphtho "
+    "naphthal naphthyl anthr anilin anilino aniline anis indol indolo indole indazol indazole indolin indan inden "
+    "imidazo imidazol imidazole benzimidazol benzimidazole triazol triazolo tetrazol pyraz pyrazol pyrazole pyrid "
+    "pyridin pyridine pyridyl pyrimid pyrimidin pyrimidine pyrrol pyrrolo pyrrole pyrrolidin pyrrolidine "
+    "pyrrolidino pyrrolidinyl piper piperid piperidin piperidine piperidino piperidinyl piperidone piperaz "
+    "piperazin piperazine morphol morpholin morpholine morpholino quinol quinolin quinoline quinolizin quinuclid "
+    "azep azepan azepane azepin diazepin diazepine thiazep thienodiazepin ergolin ergoline furan furanyl furo "
+    "furoyl furyl tetrahydrofuran pyran pyranyl chromen dioxol dioxole dioxolan benzodioxol benzodioxole "
+    "benzofuran methylenedioxy dioxin cycl cyclopent phenanthr phenanthren adamant adamantan adamantyl cumyl "
+    "androst androstan androsten estr estra estran pregn pregnan gon gonan chol cholest carbazol carboline tropan "
+    "tropane morphin morphinan glycid glycidic glycidate boc ylidene ylid yl yls ylen ylene ylidyn oyl o e ino "
+    "ano eno ium ide trione dione diol diene dien triol trien tetraen amphetamine amphetamin cathinone tryptamine "
+    "tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide malon malonate succin oxal fumar male "
+    "maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop "
+    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine acetoacet "
+    "benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium ureido urea guanidin "
+    "thiourea sila silyl boron"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
+_HAS_LOCANT: Final = re.compile(r"\d|[NOαβ]-|alpha|beta|\]")
 _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
 _LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|[a-j]{2}|[a-z][RSEZ]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
 _CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
@@ -209,11 +213,10 @@ def systematic_names(text: str) -> Iterator[tuple[int, int]]:
         if anchor.start() < done:
             continue
         start, end = _chunk(text, anchor.start())
-        if end - start > LONGEST or not re.search(r"\d|[NOαβ]-|alpha|beta|\]", text[start:end]):
-            # a name without locants is one word, which a list or a short form knows better
-            if not _follows_locants(text, start):
-                done = max(done, end)
-                continue
+        bare = end - start > LONGEST or not _HAS_LOCANT.search(text, start, end)
+        if bare and not _follows_locants(text, start):  # one word, which a list or a short form knows better
+            done = max(done, end)
+            continue
         start, end = _grow(text, start, end, done)
         start, end = _strip(text, start, end)
         done = max(done, end)

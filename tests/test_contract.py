@@ -86,7 +86,13 @@ def resolver() -> Language:
     nlp.add_pipe("drugpolicy_gazetteer").add(CONCEPTS)
     nlp.add_pipe("drugpolicy_nomenclature").add(FAMILIES)
     nlp.add_pipe("drugpolicy_forms").add(FORMS)
-    policy = {"ner": {"*": 1}, "gazetteer": {"*": 2}, "form": {"*": 2, "QUANTITY": 0}, "definition": {"*": 3}, "nomenclature": {"*": 2}}
+    policy = {
+        "ner": {"*": 1},
+        "gazetteer": {"*": 2},
+        "form": {"*": 2, "QUANTITY": 0},
+        "definition": {"*": 3},
+        "nomenclature": {"*": 2},
+    }
     nlp.add_pipe("drugpolicy_resolver", config={"policy": policy, "topic": "seiz"})
     return nlp
 
@@ -108,7 +114,9 @@ def blank() -> Language:
     return spacy.blank("en", config={"nlp": {"tokenizer": {"@tokenizers": "drugpolicy.Tokenizer.v1"}}})
 
 
-PIPELINES = {maker.__name__: maker for maker in (gazetteer, nomenclature, forms, linker, actions, resolver, tagger, whole)}
+PIPELINES = {
+    maker.__name__: maker for maker in (gazetteer, nomenclature, forms, linker, actions, resolver, tagger, whole)
+}
 
 
 @pytest.fixture(scope="module", params=PIPELINES)

@@ -64,8 +64,12 @@ def test_linking_the_entity_before_the_bracket_gives_the_label():
 
 
 CONCEPTS = [
-    Concept("DP:us-x", "Drug Bureau", "INSTITUTION", aliases=(Alias("Drug Bureau"), Alias("DB")), facts={"country": "US"}),
-    Concept("DP:ie-x", "Drugs Board", "INSTITUTION", aliases=(Alias("Drugs Board"), Alias("DB")), facts={"country": "IE"}),
+    Concept(
+        "DP:us-x", "Drug Bureau", "INSTITUTION", aliases=(Alias("Drug Bureau"), Alias("DB")), facts={"country": "US"}
+    ),
+    Concept(
+        "DP:ie-x", "Drugs Board", "INSTITUTION", aliases=(Alias("Drugs Board"), Alias("DB")), facts={"country": "IE"}
+    ),
     Concept("DP:us-y", "Treasury", "INSTITUTION", aliases=(Alias("Treasury"),), facts={"country": "US"}),
     Concept("DP:ph", "Phoenix House Foundation", "INSTITUTION", aliases=(Alias("Phoenix House Foundation"),)),
     Concept("DP:pva", "α-PVA", "SUBSTANCE", aliases=(Alias("α-PVA"),)),
@@ -90,7 +94,9 @@ def link(linker, text, *spans):
 
 
 def test_linking_by_normalised_name(linker):
-    assert link(linker, "the Alpha-PVA and drug bureau", ("Alpha-PVA", "SUBSTANCE"), ("drug bureau", "INSTITUTION")) == [
+    assert link(
+        linker, "the Alpha-PVA and drug bureau", ("Alpha-PVA", "SUBSTANCE"), ("drug bureau", "INSTITUTION")
+    ) == [
         ("Alpha-PVA", "DP:pva"),
         ("drug bureau", "DP:us-x"),
     ]

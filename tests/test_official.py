@@ -57,7 +57,8 @@ CARRIERS = {
         "Heroin shipped by {} was seized.",
     ),
     **dict.fromkeys(
-        ("us_csa", "un_1961_yellow_list", "un_1971_green_list", "uk_misuse", "nps_recent", "treatment_and_adulterants"), DRUG
+        ("us_csa", "un_1961_yellow_list", "un_1971_green_list", "uk_misuse", "nps_recent", "treatment_and_adulterants"),
+        DRUG,
     ),
     "street_names": DRUG,
 }
@@ -93,7 +94,12 @@ def cells() -> list[Cell]:
             if table in REGIMES:
                 regime, column = REGIMES[table]
                 controls = tuple((regime, place, row.get("dea_code") or "") for place in row[column].split("|"))
-            for text in (name, row.get("acronym"), row.get("short_name"), *re.split(r"[|~]", row.get("other_names") or "")):
+            for text in (
+                name,
+                row.get("acronym"),
+                row.get("short_name"),
+                *re.split(r"[|~]", row.get("other_names") or ""),
+            ):
                 if text and text.strip():
                     cell = Cell(table, name, text.strip(), controls)
                     found[cell[:3], controls] = cell
