@@ -57,7 +57,7 @@ _MORPHEMES: Final = (
     "ano eno ium ide trione dione diol diene dien triol trien tetraen amphetamine amphetamin cathinone tryptamine "
     "tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide malon malonate succin oxal fumar male "
     "maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop "
-    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine acetoacet "
+    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide carbonate indolinon acetoacet "
     "benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium ureido urea guanidin "
     "thiourea sila silyl boron"
 )
@@ -83,18 +83,22 @@ _ROOT: Final = (
     r"|stear|laur|furan|pyrrolidin|piperidin|morpholin|anil)(?:yl|oyl|oxyl|anyl|anoyl|enyl|enoyl|o)?"
     r"|cyclo[a-z]{3,16}yl|benzodioxol(?:e|yl)|vinyl|allyl|tetrahydro[a-z]*|methylenedioxy|(?:m|e)thylthio|tetramethylcyclopropane"
     r"|des(?:methyl|ethyl|propionyl|chloro|fluoro|nitro|alkyl)|demethyl|nor|homo|dihydro|keto|oxo|cinnam(?:o)?yl|epi"
-    r"|(?:MeO|EtO|HO|AcO|PrO|Cl|Br|Me|Et|F)(?=-)|(?:propio|aceto|butyro)nitrile|propargyl(?:oxy)?|deutero|sila|aza|seco|[2-6][A-Z][a-z]?))"
+    r"|(?:MeO|EtO|HO|AcO|PrO|Cl|Br|Me|Et|F)(?=-)|(?:propio|aceto|butyro)nitrile|propargyl(?:oxy)?"
+    r"|(?:acet|propion|butyr|valer|isobutyr|benz)[yo]+loxy|acetoxy|propionoxy|deutero|sila|aza|seco|[2-6][A-Z][a-z]?))"
 )
 _PREFIX: Final = re.compile(rf"(?:{_PLACE}|{_ROOT}(?:{_HYPHEN}\s?|\s)?)+", re.IGNORECASE)
 _BEFORE: Final = re.compile(r"[\w,'′’\[\]‐‑–-]+\s?$")
 _WINDOW: Final = 100  # characters that substituents can take
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 _SALT: Final = re.compile(
-    r"(?:,?\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi)?(?:citrate|oxalate|"
-    r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|acid|(?:methyl|ethyl|propyl|"
+    r"(?:,?\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|"
+    r"(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi|hydro|bi|di)?(?:citrate|oxalate|"
+    r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|"
+    r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|"
     r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b)+",
 )
 _ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
+_ESTER: Final = re.compile(r"\s[a-z]+ate\b")
 _GREEK: Final = str.maketrans(
     {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "delta", "ω": "omega"}
     | dict.fromkeys("′″’ʹ", "'")
@@ -137,7 +141,8 @@ class Nomenclature(Forms):
                 for match in self._near_hints(family, text):
                     start = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
                     if start is not None:
-                        yield match._replace(start=start)
+                        salt = _SALT.match(text, match.end)
+                        yield match._replace(start=start, end=salt.end() if salt else match.end)
         for start, end in systematic_names(text):
             bare = plain_name(text[start:end])
             for family in self._forms:
@@ -254,7 +259,8 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         )
         word = follows.group().rstrip(".,;:")
         # an ester's or an amine's second word: "naphthalen-1-yl 1-butylindole-3-carboxylate"
-        tied = bool(_ENDING.search(word)) and bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)
+        tied = bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)
+        tied = tied and bool(_ENDING.search(word) or (word.endswith("yl") and _ESTER.match(text, follows.end())))
         if not (inside or joined or tied or follows.group().startswith("-")):
             break
         if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(
