@@ -57,9 +57,9 @@ _MORPHEMES: Final = (
     "ano eno ium ide trione dione diol diene dien triol trien tetraen amphetamine amphetamin cathinone tryptamine "
     "tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide malon malonate succin oxal fumar male "
     "maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop "
-    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide carbonate indolinon acetoacet "
-    "benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium ureido urea guanidin "
-    "thiourea sila silyl boron"
+    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide "
+    "carbonate indolinon acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium "
+    "lithium ureido urea guanidin thiourea sila silyl boron"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
