@@ -45,6 +45,10 @@ app = typer.Typer(
 data = typer.Typer(help="Work on annotated text.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File to write: whole or not at all.", show_default="standard output"),
+]
 OwnConcepts = Annotated[
     list[Path] | None,
     typer.Option(
@@ -114,10 +118,7 @@ def tag(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write: whole or not at all.", show_default="standard output"),
-    ] = None,
+    output: OutputFile = None,
     input_format: Annotated[
         InputFormat | None,
         typer.Option(
@@ -230,10 +231,7 @@ def list_concepts(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write: whole or not at all.", show_default="standard output"),
-    ] = None,
+    output: OutputFile = None,
     concepts: OwnConcepts = None,
 ) -> None:
     """List the concepts of the knowledge base that all the given filters let through.

@@ -37,7 +37,7 @@ class Entity:
         label: Its label.
         concept: Id of its concept, or None.
         action: Action class, of a POLICY_VERB only.
-        source: What decided: ner, gazetteer or form.
+        source: What decided, one of `candidates.SOURCES`.
     """
 
     start: int

@@ -186,9 +186,11 @@ class Forms:
             yield from self._matches(form, text)
 
     def _matches(self, form: Form, text: str) -> Iterator[Match]:
-        if form.hints and not any(hint in text for hint in form.hints):
-            return
-        for match in self._pattern(form).finditer(text):
+        if not form.hints or any(hint in text for hint in form.hints):
+            yield from self._matches_between(form, text, 0, len(text))
+
+    def _matches_between(self, form: Form, text: str, start: int, end: int) -> Iterator[Match]:
+        for match in self._pattern(form).finditer(text, start, end):
             yield Match(match.start(), match.end(), form.label, form.concept, form.unsure, form.topical)
 
     def _pattern(self, form: Form) -> re.Pattern[str]:

@@ -51,6 +51,7 @@ _SMALL_TEXT: Final = (
 )
 _SMALL: Final = frozenset(_SMALL_TEXT.split())
 _QUOTES: Final = "“”\"'‘’«»„ "
+_TRAILING: Final = f"{_QUOTES}\n,"  # what may stand between a name and its bracket
 _HEADS: Final = re.compile(
     r"\b(?:Ministr|Minist[eé]r|Minister|Office|Bureau|Commission|Comm?itt?ee|Comisi[oó]n|Comiss|Kommission|Council|Consejo|"
     r"Conselho|Conseil|Consiglio|Rat\b|Raad|Rada|Agenc|Ag[eê]nci|Agenzia|Agentur|Agentschap|Authorit|Autorid|Autorit|Board|"
@@ -113,7 +114,9 @@ def find_definitions(text: str) -> Iterator[Definition]:
         acronym = match.group(1)
         if not _is_acronym(acronym):
             continue
-        end = len(text[: match.start()].rstrip(_QUOTES + "\n,"))
+        end = match.start()
+        while end and text[end - 1] in _TRAILING:
+            end -= 1
         floor = max(0, end - _BEFORE)
         breaks = [found.end() for found in _BREAK.finditer(text, floor, end)]
         floor = breaks[-1] if breaks else floor
@@ -137,9 +140,9 @@ def _title(text: str, floor: int, end: int) -> int:
     start = end
     small = False
     for word in reversed(list(_NAME_WORD.finditer(text, floor, end))):
-        if text[word.end() : start if start < end else end].strip(" \n“”\"'’‘«»") and not small:
+        if text[word.end() : start].strip(" \n“”\"'’‘«»") and not small:
             break
-        if word.group().endswith(("'s", "’s", "s'", "s’")) and small is False and start < end:
+        if word.group().endswith(("'s", "’s", "s'", "s’")) and not small and start < end:
             break
         if word.group()[0].isupper() and word.group() not in _STARTERS:
             start, small = word.start(), False
@@ -172,7 +175,7 @@ def _long_form(text: str, floor: int, end: int, acronym: str) -> int:
     words = text[i:end].split()
     if len(words) < 2 and "-" not in text[i:end] and len(text[i:end]) < 8:
         return end
-    if not text[i].isupper() and not any(char.isupper() for char in text[i:end]) and len(words) > len(letters) + 3:
+    if not any(char.isupper() for char in text[i:end]) and len(words) > len(letters) + 3:
         return end
     return i
 
@@ -195,14 +198,15 @@ def definitions(doc: Doc, entities: Iterable[tuple[int, int, str]]) -> Iterator[
     if not _has_brackets(doc):
         return
     found = {doc[end - 1].idx + len(doc[end - 1]): (start, label) for start, end, label in entities}
-    for definition in find_definitions(doc.text):
-        start, label = _owner(doc, definition, found)
+    text = doc.text
+    for definition in find_definitions(text):
+        start, label = _owner(doc, text, definition, found)
         if not label:
             continue
         name = doc.char_span(start, definition.end)
         if name is not None and (name.start, label) != found.get(definition.end):
             yield name.start, name.end, label
-        for match in re.finditer(rf"(?<![\w-]){re.escape(definition.acronym)}(?![\w])", doc.text):
+        for match in re.finditer(rf"(?<![\w-]){re.escape(definition.acronym)}(?![\w])", text):
             span = doc.char_span(match.start(), match.end())
             if span is not None:
                 yield span.start, span.end, label
@@ -213,11 +217,12 @@ def _has_brackets(doc: Doc) -> bool:
     return bool((doc.to_array(ORTH) == doc.vocab.strings["("]).any())
 
 
-def _owner(doc: Doc, definition: Definition, found: dict[int, tuple[int, str]]) -> tuple[int, str]:
+def _owner(doc: Doc, text: str, definition: Definition, found: dict[int, tuple[int, str]]) -> tuple[int, str]:
+    """Return the first character of a definition's name and its label, empty for what is no entity."""
     if definition.end in found:
         start, label = found[definition.end]
         return min(doc[start].idx, definition.spelt), label if label in DEFINABLE else ""
-    name = doc.text[definition.start : definition.end]
+    name = text[definition.start : definition.end]
     if not name[0].isupper() or len(name.split()) < 2:
         return definition.start, ""
     law = _LAWS.search(name)
@@ -368,7 +373,7 @@ def _by_definition(doc: Doc, ents: list[Span], ids: dict[int, str]) -> None:
             i for i in ids if ents[i].text == definition.acronym and ents[i].label_ == ents[owner].label_ and i != owner
         ]
         if not ids[owner] and ents[owner].id_ == "gazetteer" and len({ids[i] for i in shorts}) == 1:
-            ids[owner] = ids[shorts[0]] if shorts else ""  # one name of several concepts, one acronym of one
+            ids[owner] = ids[shorts[0]]  # one name of several concepts, one acronym of one
         for i in shorts:
             ids[i] = ids[owner]
 
@@ -382,7 +387,7 @@ def _by_repetition(ents: list[Span], ids: dict[int, str]) -> None:
             full.setdefault(ent.label_, []).append((f" {ent.text.lower()} ", ids[i]))
             continue
         words = ent.text.lower().split()
-        if ent.label_ in ("INSTITUTION", "CRIMINAL_ORG") and not _GENERIC.issuperset(words):
+        if ent.label_ in ("INSTITUTION", "CRIMINAL_ORG") and len(words) > 1 and not _GENERIC.issuperset(words):
             found = {concept for name, concept in full.get(ent.label_, ()) if f" {' '.join(words)} " in name}
-            if len(found) == 1 and len(words) > 1:
+            if len(found) == 1:
                 ids[i] = found.pop()

@@ -68,6 +68,7 @@ _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
 _LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|[a-j]{2}|[a-z][RSEZ]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
 _CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
 _CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+")
+_LAST_CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+\Z")
 # The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl "
 _HYPHEN: Final = "[-‐‑–]"
 _PLACE: Final = (
@@ -138,7 +139,7 @@ class Nomenclature(Forms):
         """
         for family in self._forms:
             if not family.systematic:
-                for match in self._near_hints(family, text):
+                for match in self._matches(family, text):
                     start = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
                     if start is not None:
                         salt = _SALT.match(text, match.end)
@@ -150,12 +151,10 @@ class Nomenclature(Forms):
                     yield Match(start, end, family.label, family.concept)
                     break
 
-    def _near_hints(self, family: Form, text: str) -> Iterator[Match]:
+    def _matches(self, form: Form, text: str) -> Iterator[Match]:
         """Yield the matches of a family, trying its pattern only around its hints."""
-        pattern = self._pattern(family)
-        for start, end in _surroundings(text, family.hints):
-            for match in pattern.finditer(text, start, end):
-                yield Match(match.start(), match.end(), family.label, family.concept, family.unsure, family.topical)
+        for start, end in _surroundings(text, form.hints):
+            yield from self._matches_between(form, text, start, end)
 
 
 def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
@@ -263,16 +262,16 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         tied = tied and bool(_ENDING.search(word) or (word.endswith("yl") and _ESTER.match(text, follows.end())))
         if not (inside or joined or tied or follows.group().startswith("-")):
             break
-        if not _is_chemical(follows.group().rstrip(".,;:")) and not re.fullmatch(
-            r"[\dRSEZHl,'()\[\]-]+", follows.group()
-        ):
+        if not _is_chemical(word) and not re.fullmatch(r"[\dRSEZHl,'()\[\]-]+", follows.group()):
             break
         end = follows.end()
     while start > floor and text[start - 1].isspace() and end - start < LONGEST:
-        head = text[floor:start].rstrip()
-        if "\n\n" in text[floor + len(head) : start]:
+        stop = start
+        while stop > floor and text[stop - 1].isspace():
+            stop -= 1
+        if "\n\n" in text[stop:start]:
             break
-        before = re.search(rf"[{_CHARACTERS}]+$", head[-LONGEST:])
+        before = _LAST_CHUNK.search(text, max(floor, stop - LONGEST), stop)
         if before is None:
             break
         word = before.group()
@@ -280,12 +279,12 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         halves = (
             _open_brackets(text[start:end]) < 0
             or word[-1] in "-‐‑–"
-            or (word[-1] == "," and len(word) < 8 and re.match(r"[NOS\dα-ω]", text[start:]))
-            or (re.search(r"\d$", word) and re.match(r"H-", text[start:]))
+            or (word[-1] == "," and len(word) < 8 and re.match(r"[NOS\dα-ω]", text[start:end]))
+            or (re.search(r"\d$", word) and text.startswith("H-", start))
         )
         if not (ester or (halves and (_is_chemical(word) or re.fullmatch(r"[\dRSEZaα-ω,'()\[\]-]+", word)))):
             break
-        start = floor + len(head) - len(word)
+        start = before.start()
     return start, end
 
 

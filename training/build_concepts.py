@@ -666,6 +666,8 @@ def add_misspellings(names: list[Names], lookup: dict[str, int]) -> None:
                 continue
             if normalise(text) in lookup:
                 raise SystemExit(f"misspellings.tsv: {text!r} is a name of another concept")
+            if not text.isalpha():
+                raise SystemExit(f"misspellings.tsv: {text!r} must be of letters alone")
             names[i].add(text, "misspelling")
     slipped: dict[str, set[int]] = defaultdict(set)
     for i, row in rows:
