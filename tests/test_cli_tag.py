@@ -21,7 +21,6 @@ from spacy.tokens import DocBin
 from typer.testing import CliRunner, Result
 
 import drugpolicy_ner
-from drugpolicy_ner import cli
 from drugpolicy_ner.cli import app
 
 PATTERNS = [
@@ -53,7 +52,7 @@ Tag = Callable[..., Result]
 
 @pytest.fixture
 def tag(nlp: Language, monkeypatch: pytest.MonkeyPatch) -> Tag:
-    monkeypatch.setattr(cli, "load_pipeline", lambda model: nlp)
+    monkeypatch.setattr("drugpolicy_ner.cli.tagging.load_pipeline", lambda model: nlp)
 
     def run(*args: str | Path, stdin: bytes | None = None) -> Result:
         return CliRunner().invoke(app, ["tag", *map(str, args)], input=stdin, catch_exceptions=False)

@@ -18,7 +18,6 @@ from spacy.language import Language
 from typer.testing import CliRunner, Result
 
 import drugpolicy_ner
-from drugpolicy_ner import cli
 from drugpolicy_ner.build import add_concepts
 from drugpolicy_ner.cli import app
 from drugpolicy_ner.concepts import default_store, read_concepts, read_own_concepts
@@ -380,7 +379,7 @@ def test_tag_with_own_concepts_in_another_pipeline(own: Path, tmp_path: Path) ->
 def test_tag_refuses_a_pipeline_that_takes_no_concepts(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "load_pipeline", lambda model: spacy.blank("en"))
+    monkeypatch.setattr("drugpolicy_ner.cli.tagging.load_pipeline", lambda model: spacy.blank("en"))
     result = run("tag", "-", "--concepts", own, "-o", tmp_path / "out.jsonl", stdin=TEXT)
     assert result.exit_code == 2
     assert "no component of this pipeline takes concepts" in result.stderr

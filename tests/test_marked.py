@@ -126,3 +126,16 @@ def test_marked_round_trip_of_what_the_format_uses_itself(tmp_path_factory, part
 def test_document_overlap_is_refused():
     with pytest.raises(DataError, match="overlaps"):
         Document("a", "abc", (Span(0, 2, "SUBSTANCE"), Span(1, 3, "SUBSTANCE"))).check()
+
+
+def test_labels_of_another_scheme_are_read_on_request(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("=== a\n\n{{Aspen House|SHELTER}} {{opened|POLICY_VERB}} in May.\n", encoding="utf-8")
+    with pytest.raises(DataError, match="unknown label 'SHELTER'"):
+        list(read_marked(path))
+    (doc,) = read_marked(path, scheme=False)
+    assert [(span.label, span.action) for span in doc.spans] == [("SHELTER", ""), ("POLICY_VERB", "")]
+    assert write_marked([doc], scheme=False) == path.read_text(encoding="utf-8")
+    path.write_text("=== a\n\n{{x|A B}}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="a label is one word"):
+        list(read_marked(path, scheme=False))

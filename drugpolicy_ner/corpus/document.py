@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..errors import DataError
 from ..labels import ACTIONS, LABELS
+
+_LABEL: Final = re.compile(r"[^\s:|{}]+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,10 +45,12 @@ class Document:
     spans: tuple[Span, ...] = ()
     meta: dict[str, str] = field(default_factory=dict)
 
-    def check(self, *, path: str | None = None, line: int | None = None) -> None:
+    def check(self, *, scheme: bool = True, path: str | None = None, line: int | None = None) -> None:
         """Raise where the spans break the scheme.
 
         Args:
+            scheme: Whether labels and action classes must be those of `labels`; where not, a label is any word
+                without ``:|{}`` and the action class of a POLICY_VERB may be missing.
             path: File to name in the error.
             line: Line to name in the error.
 
@@ -63,9 +69,11 @@ class Document:
                 fail(f"span {span.start}-{span.end} lies outside the text of {len(self.text)} characters")
             if surface != surface.strip():
                 fail(f"span {surface!r} begins or ends with white space: move its edge")
-            if span.label not in LABELS:
+            if not _LABEL.fullmatch(span.label):
+                fail(f"label {span.label!r} on {surface!r}: a label is one word without : | {{ }}")
+            if scheme and span.label not in LABELS:
                 fail(f"unknown label {span.label!r} on {surface!r}: use one of {', '.join(LABELS)}")
-            if span.label == "POLICY_VERB" and span.action not in ACTIONS:
+            if span.label == "POLICY_VERB" and span.action not in ACTIONS and (scheme or span.action):
                 fail(f"POLICY_VERB {surface!r} needs an action class of {', '.join(ACTIONS)}, not {span.action!r}")
             if span.label != "POLICY_VERB" and span.action:
                 fail(f"{span.label} {surface!r} takes no action class, but has {span.action!r}")

@@ -32,14 +32,15 @@ _ESCAPED = {value: key for key, value in _ESCAPES.items()}
 _EDGE = " \t\r\n"
 
 
-def read_marked(path: str | Path) -> Iterator[Document]:
+def read_marked(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
     """Read the passages of one file of marked text.
 
     Args:
         path: The file, UTF-8.
+        scheme: Whether labels must be those of the built-in scheme.
 
     Yields:
-        Documents in file order, each checked against the label scheme.
+        Documents in file order, each checked.
 
     Raises:
         DataError: With file and line, for whatever breaks the format.
@@ -61,44 +62,52 @@ def read_marked(path: str | Path) -> Iterator[Document]:
             raise DataError("text before the first '=== id' line", path=path, line=i + 1)
     seen: dict[str, int] = {}
     for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True):
-        doc = _passage(lines, start, stop, path)
+        doc = _passage(lines, start, stop, path, scheme)
         if doc.id in seen:
             raise DataError(f"id used before, in line {seen[doc.id]}", path=path, line=start + 1, doc_id=doc.id)
         seen[doc.id] = start + 1
         yield doc
 
 
-def read_marked_path(path: str | Path) -> Iterator[Document]:
+def read_marked_path(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
     """Read a file of marked text, or every ``*.txt`` under a folder in sorted order.
+
+    Args:
+        path: The file or folder.
+        scheme: Whether labels must be those of the built-in scheme.
 
     Raises:
         DataError: As `read_marked`; also where a folder holds no such file or two files share an id.
     """
     path = Path(path)
     if not path.is_dir():
-        yield from read_marked(path)
+        yield from read_marked(path, scheme=scheme)
         return
     files = sorted(path.rglob("*.txt"))
     if not files:
         raise DataError("no *.txt file in this folder", path=path)
     owner: dict[str, Path] = {}
     for file in files:
-        for doc in read_marked(file):
+        for doc in read_marked(file, scheme=scheme):
             if doc.id in owner:
                 raise DataError(f"id used before, in {owner[doc.id]}", path=file, doc_id=doc.id)
             owner[doc.id] = file
             yield doc
 
 
-def write_marked(docs: Iterable[Document]) -> str:
+def write_marked(docs: Iterable[Document], *, scheme: bool = True) -> str:
     """Write documents as marked text; `read_marked` gives the same documents back.
+
+    Args:
+        docs: The documents.
+        scheme: Whether labels must be those of the built-in scheme.
 
     Raises:
         DataError: A document that breaks the scheme, or an id or meta field that a header cannot hold.
     """
     parts = []
     for doc in docs:
-        doc.check()
+        doc.check(scheme=scheme)
         header = [f"=== {doc.id}", *(f"{key}: {value}" if value else f"{key}:" for key, value in doc.meta.items())]
         patterns = [_ID_LINE, *[_KEY_LINE] * len(doc.meta)]
         for line, value, pattern in zip(header, [doc.id, *doc.meta.values()], patterns, strict=True):
@@ -115,7 +124,7 @@ def write_marked(docs: Iterable[Document]) -> str:
     return "\n".join(parts)
 
 
-def _passage(lines: list[str], start: int, stop: int, path: Path) -> Document:
+def _passage(lines: list[str], start: int, stop: int, path: Path, scheme: bool) -> Document:
     match = _ID_LINE.match(lines[start])
     doc_id = match.group(1).strip() if match else ""
     if not doc_id:
@@ -140,7 +149,7 @@ def _passage(lines: list[str], start: int, stop: int, path: Path) -> Document:
         body, i = body[1:], i + 1
     text, spans = _parse_body("\n".join(body).strip(_EDGE), path, i + 1, doc_id)
     doc = Document(doc_id, text, spans, meta)
-    doc.check(path=str(path), line=start + 1)
+    doc.check(scheme=scheme, path=str(path), line=start + 1)
     return doc
 
 

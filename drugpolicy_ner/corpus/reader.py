@@ -20,7 +20,7 @@ def create_reader(path: str) -> Callable[[Language], Iterator[Example]]:
     """Return the reader that a config's `[corpora]` block asks for.
 
     Args:
-        path: File or folder of marked text.
+        path: File or folder of marked text, with labels of any scheme.
 
     Returns:
         A function from a pipeline to training examples.
@@ -30,7 +30,7 @@ def create_reader(path: str) -> Callable[[Language], Iterator[Example]]:
     """
 
     def read(nlp: Language) -> Iterator[Example]:
-        for document in read_marked_path(path):
+        for document in read_marked_path(path, scheme=False):
             gold = align(document, nlp.tokenizer)
             yield Example(nlp.make_doc(document.text), gold)
 
