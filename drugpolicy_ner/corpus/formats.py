@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..errors import DataError, OutputError, UsageError
 from ..output import Output, open_output
-from . import docbin, doccano, jsonl, marked, prodigy
+from . import bioc, brat, conll, docbin, doccano, huggingface, jsonl, label_studio, marked, prodigy, pubtator, table
 from .document import Document
 from .settle import settle
 from .source import Found, Notes, ReadOptions
@@ -33,6 +33,17 @@ class Format(str, Enum):
     JSONL = "jsonl"
     DOCCANO = "doccano"
     PRODIGY = "prodigy"
+    LABEL_STUDIO = "label-studio"
+    CSV = "csv"
+    TSV = "tsv"
+    PARQUET = "parquet"
+    CONLL = "conll"
+    BILOU = "bilou"
+    BRAT = "brat"
+    BIOC_XML = "bioc-xml"
+    BIOC_JSON = "bioc-json"
+    PUBTATOR = "pubtator"
+    HUGGINGFACE = "huggingface"
 
 
 Read = Callable[[Path, ReadOptions, Notes], Iterator[Found]]
@@ -59,13 +70,32 @@ class _Kind:
     write_folder: WriteFolder | None = None
 
 
+_CONLL_SUFFIXES: Final = (".conll", ".iob", ".iob2", ".bio", ".bilou", ".bioes", ".conllu", ".conllup")
 _KINDS: Final[dict[Format, _Kind]] = {
     Format.MARKED: _Kind("marked text of this project", (".txt",), marked.read, marked.write),
     Format.DOCBIN: _Kind("spaCy DocBin", (".spacy",), docbin.read, docbin.write),
     Format.JSONL: _Kind("JSON Lines of this project", (".jsonl", ".ndjson"), jsonl.read, jsonl.write),
     Format.DOCCANO: _Kind("doccano JSON Lines", (".jsonl", ".json"), doccano.read, doccano.write),
     Format.PRODIGY: _Kind("Prodigy JSON Lines", (".jsonl",), prodigy.read, prodigy.write),
+    Format.LABEL_STUDIO: _Kind("Label Studio JSON, JSON-MIN", (".json",), label_studio.read, label_studio.write),
+    Format.CSV: _Kind("table of spans", (".csv",), table.read_csv, table.write_csv),
+    Format.TSV: _Kind("table of spans", (".tsv",), table.read_tsv, table.write_tsv),
+    Format.PARQUET: _Kind("table of spans", (".parquet",), table.read_parquet, table.write_parquet),
+    Format.CONLL: _Kind("CoNLL, IOB2", _CONLL_SUFFIXES, conll.read_iob2, conll.write_iob2),
+    Format.BILOU: _Kind("CoNLL, BILOU or BIOES", _CONLL_SUFFIXES, conll.read_bilou, conll.write_bilou),
+    Format.BRAT: _Kind("brat standoff, a folder", (".ann",), brat.read, write_folder=brat.write_folder),
+    Format.BIOC_XML: _Kind("BioC XML", (".xml",), bioc.read_xml, bioc.write_xml),
+    Format.BIOC_JSON: _Kind("BioC JSON", (".json",), bioc.read_json, bioc.write_json),
+    Format.PUBTATOR: _Kind("PubTator", (".pubtator",), pubtator.read, pubtator.write),
+    Format.HUGGINGFACE: _Kind(
+        "Hugging Face data set, a folder", (), huggingface.read, write_folder=huggingface.write_folder
+    ),
 }
+
+
+def about(form: Format) -> str:
+    """Return what a format is, in a few words."""
+    return _KINDS[form].about
 
 
 def read_documents(
@@ -118,7 +148,7 @@ def _unreadable(path: str | Path, error: OSError) -> DataError:
 def _files(path: Path, form: Format) -> list[Path]:
     """Return the files to read: the path itself, or what a folder holds."""
     kind = _KINDS[form]
-    if not path.is_dir():
+    if not path.is_dir() or kind.write_folder is not None:
         return [path]
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in kind.suffixes and file.is_file())
     if not files:
@@ -215,10 +245,14 @@ def detect(path: str | Path) -> Format:
 
 
 def _of_folder(folder: Path) -> Format:
+    if any((folder / name).exists() for name in huggingface.SAVED):
+        return Format.HUGGINGFACE
     suffixes = {suffix for kind in _KINDS.values() for suffix in kind.suffixes}
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
     if not files:
         raise DataError("no file of annotations in this folder", path=folder)
+    if any(file.suffix == ".ann" for file in files):
+        return Format.BRAT
     owner: dict[Format, Path] = {}
     for file in files:
         owner.setdefault(_of_file(file), file)
@@ -230,14 +264,17 @@ def _of_folder(folder: Path) -> Format:
 
 def _of_file(path: Path) -> Format:
     suffix = path.suffix.lower()
+    if suffix == ".ann" or (suffix == ".txt" and path.with_suffix(".ann").exists()):
+        return Format.BRAT
     with path.open("rb") as handle:
         raw = handle.read(_HEAD)
     if not raw.strip():
         raise DataError("the file is empty", path=path)
     if suffix == ".spacy":
         return Format.DOCBIN
-    head = raw.decode("utf-8-sig", "replace").lstrip()
-    form = _of_text(head, suffix)
+    if raw.startswith(b"PAR1"):
+        return Format.HUGGINGFACE if {"tokens", "spans"} & set(table.parquet_columns(path)) else Format.PARQUET
+    form = _of_text(raw.decode("utf-8-sig", "replace").lstrip(), suffix)
     if form is None:
         known = ", ".join(form.value for form in Format)
         raise UsageError(f"{path}: its format is not clear: name it with --from ({known})")
@@ -245,22 +282,55 @@ def _of_file(path: Path) -> Format:
 
 
 def _of_text(head: str, suffix: str) -> Format | None:
-    if head.startswith("==="):
+    """Tell a format by how a file begins."""
+    first, *others = head.splitlines()
+    if first.startswith("==="):
         return Format.MARKED
-    if head.startswith("{"):
+    if first.startswith("<"):
+        return Format.BIOC_XML if "<collection" in head or "BioC" in head else None
+    if first.startswith("["):
+        return _of_array(head)
+    if first.startswith("{"):
         return _of_object(head)
-    return None
+    passage = pubtator.PASSAGE.fullmatch(first)
+    if passage and passage[2] == "t":
+        return Format.PUBTATOR
+    if suffix in (".csv", ".tsv") and "text" in first and "label" in first:
+        return Format.TSV if "\t" in first else Format.CSV
+    return _of_tokens([first, *others[:-1]] if others else [first], suffix)
+
+
+def _of_tokens(lines: list[str], suffix: str) -> Format | None:
+    """Tell IOB2 from BILOU, where all lines are a token and a tag."""
+    rows = [line.split() for line in lines if line.strip() and not line.startswith(("# ", "-DOCSTART-"))]
+    if suffix not in _CONLL_SUFFIXES and not (rows and all(len(r) > 1 and conll.TAG.fullmatch(r[-1]) for r in rows)):
+        return None
+    return Format.BILOU if any(row[-1][:2] in ("L-", "U-", "E-", "S-") for row in rows) else Format.CONLL
+
+
+def _of_array(head: str) -> Format | None:
+    names = _names(head)
+    if "passages" in names:
+        return Format.BIOC_JSON
+    return Format.LABEL_STUDIO if names & {"annotations", "completions", "annotator", "lead_time"} else None
 
 
 def _of_object(head: str) -> Format | None:
     try:
-        first: dict[str, Any] = json.JSONDecoder().raw_decode(head)[0]
+        first = json.JSONDecoder().raw_decode(head)[0]
+        names = set(first)
     except ValueError:
-        first = dict.fromkeys(re.findall(r'"(\w+)"\s*:', head))  # a long or broken first line: its reader will say
-    if "ents" in first:
+        names = _names(head)  # a long or a broken line: its reader will say
+    if "ents" in names:
         return Format.JSONL
-    if "spans" in first or "_input_hash" in first:
+    if "documents" in names or "passages" in names:
+        return Format.BIOC_JSON
+    if "tokens" in names and names & {"ner_tags", "tags"}:
+        return Format.HUGGINGFACE
+    if "spans" in names or "_input_hash" in names:
         return Format.PRODIGY
-    if any(name in first for name in doccano.FIELDS):
-        return Format.DOCCANO
-    return None
+    return Format.DOCCANO if any(name in names for name in doccano.FIELDS) else None
+
+
+def _names(head: str) -> set[str]:
+    return set(re.findall(r'"(\w+)"\s*:', head))
