@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import shutil
 import tempfile
@@ -21,7 +20,6 @@ from .document import Document
 from .settle import settle
 from .source import Found, Notes, ReadOptions
 
-_LOG: Final = logging.getLogger(__name__)
 _HEAD: Final = 65_536
 
 
@@ -134,11 +132,11 @@ def read_documents(
                 yield document
         except OSError as error:
             raise _unreadable(error.filename or file, error) from None
-    if not seen and not own.counts:
-        raise DataError("holds no documents", path=path)
+    if not seen:
+        why = f" that can be taken: {'; '.join(own)}" if own.counts else ""
+        raise DataError(f"holds no documents{why}", path=path)
     if notes is None:
-        for note in own:
-            _LOG.warning("%s: %s", path, note)
+        own.log(path)
 
 
 def _unreadable(path: str | Path, error: OSError) -> DataError:
@@ -199,9 +197,26 @@ def write_documents(
         with _new_folder(Path(path)) as folder:
             kind.write_folder(checked(), folder, own)
     if notes is None:
-        for note in own:
-            _LOG.warning("%s: %s", path, note)
+        own.log(path)
     return count
+
+
+def format_of_name(path: str | Path) -> Format:
+    """Tell the format to write by the suffix of a file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UsageError: Several formats have this suffix, or none.
+    """
+    suffix = Path(path).suffix.lower()
+    forms = [form for form, kind in _KINDS.items() if suffix in kind.suffixes and kind.write is not None]
+    if len(forms) == 1:
+        return forms[0]
+    what = f"may be {' or '.join(form.value for form in forms)}" if forms else "does not say its format"
+    known = "" if forms else f" ({', '.join(form.value for form in Format)})"
+    raise UsageError(f"{path}: {what}: name it with --to{known}")
 
 
 @contextmanager

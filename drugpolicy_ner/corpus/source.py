@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from ..errors import DataError
 from .document import Document, Span
+
+_LOG: Final = logging.getLogger(__name__)
 
 BOM: Final = codecs.BOM_UTF8
 
@@ -69,6 +72,11 @@ class Notes:
         if count:
             self._counts[what] = self._counts.get(what, 0) + count
             self._first.setdefault(what, doc_id)
+
+    def log(self, where: str | Path) -> None:
+        """Write the lines to the log, for want of anyone who reads them."""
+        for note in self:
+            _LOG.warning("%s: %s", where, note)
 
     @property
     def counts(self) -> Mapping[str, int]:
