@@ -169,7 +169,7 @@ def test_brat() -> None:
 def test_brat_spans_in_pieces(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("nitrous or laughing oxide", encoding="utf-8")
     (tmp_path / "a.ann").write_text("T1\tCHEMICAL 0 7;20 25\tnitrous oxide\n", encoding="utf-8")
-    with pytest.raises(DataError, match="several pieces, 'nitrous oxide'.*--discontinuous") as caught:
+    with pytest.raises(DataError, match=r"several pieces, 'nitrous oxide'.*--discontinuous") as caught:
         read(tmp_path)
     assert (caught.value.line, caught.value.doc_id) == (1, "a")
     (document,), notes = read(tmp_path, discontinuous=True)

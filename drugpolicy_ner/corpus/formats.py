@@ -289,6 +289,8 @@ def _of_file(path: Path) -> Format:
         return Format.DOCBIN
     if raw.startswith(b"PAR1"):
         return Format.HUGGINGFACE if {"tokens", "spans"} & set(table.parquet_columns(path)) else Format.PARQUET
+    if len(raw) == _HEAD:
+        raw = raw[: raw.rfind(b"\n") + 1] or raw  # whole lines
     form = _of_text(raw.decode("utf-8-sig", "replace").lstrip(), suffix)
     if form is None:
         known = ", ".join(form.value for form in Format)
@@ -298,7 +300,8 @@ def _of_file(path: Path) -> Format:
 
 def _of_text(head: str, suffix: str) -> Format | None:
     """Tell a format by how a file begins."""
-    first, *others = head.splitlines()
+    first, *others = head.split("\n")
+    first = first.removesuffix("\r")
     if first.startswith("==="):
         return Format.MARKED
     if first.startswith("<"):
@@ -312,7 +315,7 @@ def _of_text(head: str, suffix: str) -> Format | None:
         return Format.PUBTATOR
     if suffix in (".csv", ".tsv") and "text" in first and "label" in first:
         return Format.TSV if "\t" in first else Format.CSV
-    return _of_tokens([first, *others[:-1]] if others else [first], suffix)
+    return _of_tokens([first, *others], suffix)
 
 
 def _of_tokens(lines: list[str], suffix: str) -> Format | None:
