@@ -92,6 +92,26 @@ def test_convert_maps_to_an_action_class(rows: Path, tmp_path: Path) -> None:
     assert "{{Customs|POLICY_VERB:ENFORCE}}" in out.read_text(encoding="utf-8")
 
 
+def test_convert_maps_what_would_not_do_unmapped(rows: Path, tmp_path: Path) -> None:
+    spans = [[0, 7, "Public body"], [8, 22, "Event"], [14, 22, "CHEMICAL"]]
+    rows.write_text(json.dumps(ROW | {"label": spans}), encoding="utf-8")
+    result = convert(rows, tmp_path / "out.txt")
+    assert result.exit_code == 1
+    assert "rename it with --map 'Public body=NEW'" in result.stderr
+    result = convert(rows, tmp_path / "out.txt", "--map", "Public body=AGENCY", "--map", "Event=")
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == (
+        "=== d\n\n{{Customs|AGENCY}} found {{tramadol|CHEMICAL}}.\n"
+    )
+
+
+def test_convert_two_projects_with_the_same_ids(rows: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps(ROW | {"text": "Customs lost tramadol."}), encoding="utf-8")
+    result = convert(rows, other, tmp_path / "out.spacy")
+    assert "ids used in two inputs, so the name of the file put before them: 1 (first in d)" in result.stderr
+    assert [document.id for document in read_documents(tmp_path / "out.spacy")] == ["d", "other:d"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -140,7 +160,7 @@ GOOD_LINE = json.dumps(ROW).encode() + b"\n"
         ("in.jsonl", GOOD_LINE * 2, 1, "in.jsonl:2 [d]: id used before"),
         ("in.jsonl", b'{"text": "abc", "label": [[0, 9, "X"]]}', 1, "[in:1]: span 0-9 (X) is outside the text of 3"),
         ("in.jsonl", b'{"text": "abc", "label": [[2, 1, "X"]]}', 1, "span 2-1 (X) lies outside the text of 3"),
-        ("in.jsonl", b'{"text": "abc", "label": [[0, 1, "A B"]]}', 1, "label 'A B' on 'a': a label is one word"),
+        ("in.jsonl", b'{"text": "abc", "label": [[0, 1, "A B"]]}', 1, "label 'A B' is not one word without"),
         ("in.jsonl", b'{"text": "abc", "label": [[0, 1]]}', 1, "[0, 1] is not [start, end, label]"),
         ("in.jsonl", b'{"text": "abc", "label": "X"}', 1, "field 'label' is \"X\", not a list"),
         ("in.jsonl", b'{"text": 3, "label": []}', 1, "field 'text' is 3, not a string"),

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from ..corpus.convert import convert_documents
-from ..corpus.formats import Format
+from ..corpus.formats import Format, about
 from ..corpus.mapping import read_map
 from ..corpus.source import Notes, Offsets, Overlaps, ReadOptions
 from ..errors import UsageError
@@ -60,7 +60,7 @@ def check(
             raise typer.Exit(1)
 
 
-@data.command()
+@data.command(epilog="Formats: " + "; ".join(f"{form.value}: {about(form)}" for form in Format) + ".")
 def convert(
     paths: Annotated[
         list[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..errors import DataError
 from ..labels import LABELS
 from .document import Document
 from .formats import Format, format_of_name, read_documents, write_documents
-from .mapping import check_map, map_labels
+from .mapping import LabelMap
 from .source import Notes, ReadOptions
 
 
@@ -49,28 +50,35 @@ def convert_documents(
     """
     form = format_of_name(output) if target is None else target
     taken = Notes() if notes is None else notes
-    check_map(mapping or {}, taken, scheme=scheme)
+    labels = LabelMap(mapping or {}, taken, scheme=scheme)
 
     def documents() -> Iterator[Document]:
+        before: set[str] = set()
         for path in inputs:
-            for document in read_documents(path, source, options=options, notes=taken):
+            here = set()
+            for document in read_documents(path, source, options=options, notes=taken, rename=labels):
+                if document.id in before:  # tools number the documents of each project from 1
+                    taken.add("ids used in two inputs, so the name of the file put before them", document.id)
+                    document = replace(document, id=f"{Path(path).stem}:{document.id}")
+                if scheme:
+                    _check_scheme(document)
+                here.add(document.id)
                 yield document
                 advance()
+            before |= here
+        labels.check_used()
 
-    chosen = map_labels(documents(), mapping or {}, taken)
-    count = write_documents(_checked(chosen) if scheme else chosen, output, form, notes=taken)
+    count = write_documents(documents(), output, form, notes=taken)
     if notes is None:
         taken.log(output)
     return count
 
 
-def _checked(documents: Iterator[Document]) -> Iterator[Document]:
-    for document in documents:
-        for span in document.spans:
-            if span.label not in LABELS:
-                close = get_close_matches(span.label.upper(), LABELS, 1, 0.5)
-                name = close[0] if close else "LABEL"
-                message = f"label {span.label!r} is not in the scheme: rename it with --map {span.label}={name}"
-                raise DataError(f"{message}, or drop it with --map {span.label}=", doc_id=document.id)
-        document.check(scheme=True)
-        yield document
+def _check_scheme(document: Document) -> None:
+    for span in document.spans:
+        if span.label not in LABELS:
+            close = get_close_matches(span.label.upper(), LABELS, 1, 0.5)
+            name = close[0] if close else "LABEL"
+            message = f"label {span.label!r} is not in the scheme: rename it with --map {span.label}={name}"
+            raise DataError(f"{message}, or drop it with --map {span.label}=", doc_id=document.id)
+    document.check(scheme=True)

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,7 @@ def read_documents(
     *,
     options: ReadOptions | None = None,
     notes: Notes | None = None,
+    rename: Callable[[Document], Document] | None = None,
 ) -> Iterator[Document]:
     """Read annotated documents with labels of any scheme.
 
@@ -110,6 +111,7 @@ def read_documents(
         format: The format; without it, suffix and content decide.
         options: What to do with what a document cannot hold.
         notes: Takes what was left out or changed; without it, the log says so.
+        rename: Changes labels before they are checked, as a `LabelMap` does.
 
     Yields:
         Documents with an id of their own, their spans in order and apart.
@@ -124,6 +126,8 @@ def read_documents(
     for file in _files(Path(path), chosen):
         try:
             for found in _KINDS[chosen].read(file, options or ReadOptions(), own):
+                if rename is not None:
+                    found = replace(found, document=rename(found.document))
                 document = settle(found, options or ReadOptions(), own)
                 if document.id in seen:
                     message = "id used before: give each document an id of its own"

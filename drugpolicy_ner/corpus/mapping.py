@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError
 from ..labels import ACTIONS, LABELS
-from .document import Document, Span
+from .document import LABEL_FORM, Document, Span
 from .source import Notes, parse_json, read_lines, read_text, split_label
 
 
@@ -62,67 +60,70 @@ def _pair(text: str, where: str) -> tuple[str, str]:
     return old, new
 
 
-def check_map(mapping: Mapping[str, str], notes: Notes, *, scheme: bool) -> None:
-    """Check that new labels exist or can.
+class LabelMap:
+    """Renames and drops labels.
 
     Args:
-        mapping: New label by old one.
-        notes: Takes new labels that look like misspelt ones of the scheme.
+        mapping: New label by old one, empty to drop it; ``POLICY_VERB:ENFORCE`` gives an action class too.
+        notes: Takes how many spans were dropped, and new labels that look like misspelt ones of the scheme.
         scheme: Whether new labels must be those of the scheme.
 
     Raises:
-        UsageError: A new label that does not exist.
+        UsageError: A new label that cannot be.
     """
-    for old, new in mapping.items():
+
+    def __init__(self, mapping: Mapping[str, str], notes: Notes, *, scheme: bool) -> None:
+        self._mapping = dict(mapping)
+        self._notes = notes
+        self._seen: set[str] = set()
+        for old, new in self._mapping.items():
+            if new:
+                self._check(old, new, scheme)
+
+    def _check(self, old: str, new: str, scheme: bool) -> None:
         label, action = split_label(new)
         close = get_close_matches(label, LABELS, 1, 0.75)
         hint = f"did you mean {close[0]}?" if close else f"labels are {', '.join(LABELS)}"
-        if new and not re.fullmatch(r"[^\s:|{}]+", label):
+        if not LABEL_FORM.fullmatch(label):
             raise UsageError(f"--map {old}={new}: a label is one word without : | {{ }}")
         if action and action not in ACTIONS:
             raise UsageError(f"--map {old}={new}: action classes are {', '.join(ACTIONS)}")
-        if new and label not in LABELS:
-            if scheme:
-                raise UsageError(f"--map {old}={new}: the scheme has no label {label}: {hint}")
-            if close:
-                notes.add(f"new label {label} in --map {old}={new} is not in the scheme ({hint})", "the map")
+        if label not in LABELS and scheme:
+            raise UsageError(f"--map {old}={new}: the scheme has no label {label}: {hint}")
+        if label not in LABELS and close:
+            self._notes.add(f"new label {label} in --map {old}={new} is not in the scheme ({hint})", "the map")
 
-
-def map_labels(documents: Iterable[Document], mapping: Mapping[str, str], notes: Notes) -> Iterator[Document]:
-    """Rename and drop labels.
-
-    Args:
-        documents: The documents.
-        mapping: New label by old one, empty to drop it; ``POLICY_VERB:ENFORCE`` gives an action class too.
-        notes: Takes how many spans were dropped.
-
-    Yields:
-        The documents; labels that are not mapped stay.
-
-    Raises:
-        UsageError: At the end, where an old label never occurred.
-    """
-    seen: Counter[str] = Counter()
-    for document in documents:
-        seen.update(span.label for span in document.spans)
+    def __call__(self, document: Document) -> Document:
+        """Return a document with other labels; those that are not mapped stay."""
         spans = []
         for span in document.spans:
-            new = mapping.get(span.label, span.label)
+            self._seen.add(span.label)
+            new = self._mapping.get(span.label, span.label)
             if not new:
-                notes.add(f"spans of {span.label} left out, as the map says", document.id)
-                continue
-            spans.append(_renamed(span, new, document.id, notes) if span.label in mapping else span)
-        yield replace(document, spans=tuple(spans))
-    for old in mapping:
-        if not seen[old]:
-            close = get_close_matches(old, seen, 1, 0.6)
-            hint = f"did you mean {close[0]}?" if close else f"labels here are {', '.join(sorted(seen)) or 'none'}"
-            raise UsageError(f"--map: no span has the label {old}: {hint}")
+                self._notes.add(f"spans of {span.label} left out, as the map says", document.id)
+            elif span.label in self._mapping:
+                spans.append(self._renamed(span, new, document.id))
+            else:
+                spans.append(span)
+        return replace(document, spans=tuple(spans))
 
+    def _renamed(self, span: Span, new: str, doc_id: str) -> Span:
+        label, action = split_label(new)
+        if label == "POLICY_VERB":
+            return replace(span, label=label, action=action or span.action)
+        lost = int(bool(span.action))
+        self._notes.add(f"action classes left out where {span.label} became {label}", doc_id, lost)
+        return replace(span, label=label, action="")
 
-def _renamed(span: Span, new: str, doc_id: str, notes: Notes) -> Span:
-    label, action = split_label(new)
-    if label == "POLICY_VERB":
-        return replace(span, label=label, action=action or span.action)
-    notes.add(f"action classes left out where {span.label} became {label}", doc_id, int(bool(span.action)))
-    return replace(span, label=label, action="")
+    def check_used(self) -> None:
+        """Check, when all documents are through, that every old label occurred.
+
+        Raises:
+            UsageError: One that never did.
+        """
+        for old in self._mapping:
+            if old not in self._seen:
+                close = get_close_matches(old, self._seen, 1, 0.6)
+                known = ", ".join(sorted(self._seen)) or "none"
+                hint = f"did you mean {close[0]}?" if close else f"labels here are {known}"
+                raise UsageError(f"--map: no span has the label {old}: {hint}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from typing import NamedTuple
 
 from ..errors import DataError
-from .document import Document, Span
+from .document import LABEL_FORM, Document, Span
 from .source import Found, Notes, Offsets, Overlaps, ReadOptions, Row, brief
 
 
@@ -48,6 +48,9 @@ def settle(found: Found, options: ReadOptions, notes: Notes) -> Document:
         raise fail(message) from None
     spans: list[Span] = []
     for span in document.spans:
+        if not LABEL_FORM.fullmatch(span.label):
+            message = f"label {span.label!r} is not one word without : | {{ }}: rename it with --map '{span.label}=NEW'"
+            raise fail(message)
         if not 0 <= span.start <= span.end <= len(document.text):
             message = f"span {span.start}-{span.end} ({span.label}) lies outside the text of {len(document.text)}"
             raise fail(f"{message} characters: is this the text that was annotated?")
@@ -107,6 +110,8 @@ def locate(text: str, mentions: Sequence[Mention], row: Row, units: Sequence[Off
     Raises:
         DataError: Surfaces that stand elsewhere, or offsets outside the text.
     """
+    if not mentions:
+        return ()
     wrong: tuple[Mention, str] | None = None
     for unit in units:
         starts = _positions(text, unit)
@@ -135,11 +140,11 @@ def locate(text: str, mentions: Sequence[Mention], row: Row, units: Sequence[Off
     raise row.fail(f"{message}: is this the text that was annotated?")
 
 
-def _positions(text: str, unit: Offsets) -> dict[int, int]:
+def _positions(text: str, unit: Offsets) -> Mapping[int, int]:
     """Map offsets in a unit to offsets in characters; what would part a character is missing."""
     if unit is Offsets.CHARACTERS or text.isascii():
-        return {i: i for i in range(len(text) + 1)}
-    if unit is Offsets.UTF16:
+        widths: Iterable[int] = repeat(1, len(text))
+    elif unit is Offsets.UTF16:
         widths = (2 if char > "\uffff" else 1 for char in text)
     else:
         widths = (len(char.encode("utf-8", "surrogatepass")) for char in text)
