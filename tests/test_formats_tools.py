@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,33 @@ def test_label_studio_takes_the_last_annotation_and_the_choice_of_a_region(tmp_p
     assert notes["relations left out"] == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"start": 0, "end": 1, "labels": ["A", "B"]}, "a region has several labels or action classes: A, B"),
+        ({"start": "/p[1]/text()[1]", "end": "/p[1]", "labels": ["A"]}, "only plain Text has offsets, not HTML"),
+    ],
+)
+def test_label_studio_regions_that_are_no_spans(tmp_path: Path, value: dict[str, object], message: str) -> None:
+    result = {"id": "r", "type": "labels", "value": value}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([{"data": {"text": "abc"}, "annotations": [{"result": [result]}]}]), encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(path)
+
+
+def test_label_studio_text_under_another_name(tmp_path: Path) -> None:
+    task = {"id": 1, "data": {"body": "abc"}, "annotations": [{"result": []}]}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([task]), encoding="utf-8")
+    assert read(path)[0] == [Document("1", "abc")]
+    task["data"] = {"body": "abc", "title": "d"}
+    path.write_text(json.dumps([task]), encoding="utf-8")
+    with pytest.raises(DataError, match="choose the text with --text-field"):
+        read(path)
+    assert read(path, text_field="body")[0] == [Document("1", "abc", (), {"title": "d"})]
+
+
 def test_label_studio_min() -> None:
     documents, notes = read("label-studio-min.json")
     assert surfaces(documents[0]) == ["Harbour officers|AGENCY", "seized|POLICY_VERB:ENFORCE", "ketamine|CHEMICAL"]
@@ -140,11 +168,28 @@ def test_conll() -> None:
     assert documents[0].text == "Customs found tramadol and ketamine hydrochloride .\nIt was sold ."
     assert surfaces(documents[0]) == ["Customs|AGENCY", "tramadol|CHEMICAL", "ketamine hydrochloride|CHEMICAL"]
     assert [document.id for document in documents] == ["conll2003:1", "conll2003:2"]
+    assert notes == {"values in columns beside token and tag left out": 28}
     documents, notes = read("sentences.bilou")
     assert documents[0].text == "Customs found ketamine hydrochloride."
     assert surfaces(documents[0]) == ["Customs|AGENCY", "ketamine hydrochloride|CHEMICAL"]
     assert documents[1].text == "Rain fell #Quito"
     assert notes == {}
+
+
+def test_bioes_and_columns_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.bioes"
+    lines = [
+        "# global.columns = ID NER FORM ACTION",
+        "# sent_id = s",
+        "# text = Police seized pure ice.",
+        "# lang = en",
+    ]
+    rows = ["1 O Police _", "2 S-POLICY_VERB seized ENFORCE", "3 B-X pure _", "4 E-X ice _", "5 O . _"]
+    path.write_text("\n".join(lines + rows), encoding="utf-8")
+    (document,), notes = read(path)
+    assert (document.id, document.text) == ("s", "Police seized pure ice.")
+    assert surfaces(document) == ["seized|POLICY_VERB:ENFORCE", "pure ice|X"]
+    assert notes == {"values in columns beside token and tag left out": 5, "comments left out": 1}
 
 
 def test_brat() -> None:
@@ -185,6 +230,22 @@ def test_bioc() -> None:
     assert notes == {"infons of passages left out": 2, "infons of annotations left out": 1, "relations left out": 1}
     (document,), _ = read("bioc-bytes.json")
     assert surfaces(document) == ["tramadol|CHEMICAL"]
+
+
+def test_bioc_says_what_it_leaves_out(tmp_path: Path) -> None:
+    annotation = {"id": "1", "infons": {"type": "X"}, "text": "ab", "locations": [{"offset": 7, "length": 2}]}
+    sentences = [{"offset": 7, "text": "ab cd", "annotations": [annotation]}]
+    passages = [{"offset": 7, "sentences": sentences, "annotations": [annotation]}]
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({"infons": {"a": "b"}, "documents": [{"id": "d", "passages": passages}]}), encoding="utf-8"
+    )
+    (document,), notes = read(path)
+    assert (document.text, surfaces(document)) == ("ab cd", ["ab|X"])
+    assert notes == {
+        "infons of the collection left out": 1,
+        "annotations of passages or sentences without a text of their own left out": 1,
+    }
 
 
 def test_bioc_xml_refuses_entities(tmp_path: Path) -> None:

@@ -106,7 +106,11 @@ def _document(
 ) -> Found:
     fields = row.fields
     tag_column = next((name for name in _TAGS if isinstance(fields.get(name), list)), None)
-    known = {"id", options.text_field, "spans", "tokens", *_TAGS}
+    known = {"id", options.text_field, "spans", "tokens", "ner_tags", *([tag_column] if tag_column else [])}
+    for name in sorted(set(fields) - known):
+        if isinstance(fields[name], list) and len(fields[name]) == len(fields.get("tokens") or ()) > 0:
+            notes.add(f"column {name!r} of tokens left out", row.doc_id or "")
+            known.add(name)
     if "spans" in fields:
         text = row.text(options.text_field)
         mentions = []
