@@ -155,6 +155,7 @@ GOOD_LINE = json.dumps(ROW).encode() + b"\n"
     ("name", "content", "code", "message"),
     [
         ("in.jsonl", GOOD_LINE + b'{"text": "caf\xe9"}\n', 1, "in.jsonl:2: not UTF-8: byte 0xe9; save the file as"),
+        ("in.csv", "id,text,start,end,label\n".encode("utf-16"), 1, "in.csv:1: not UTF-8 but UTF-16"),
         ("in.jsonl", GOOD_LINE + GOOD_LINE[:40], 1, "in.jsonl:2: not JSON: "),
         ("in.jsonl", GOOD_LINE + b"[]\n", 1, "in.jsonl:2: a JSON object is expected, not '[]'"),
         ("in.jsonl", GOOD_LINE * 2, 1, "in.jsonl:2 [d]: id used before"),
