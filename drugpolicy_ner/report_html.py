@@ -42,7 +42,7 @@ th:first-child {{ text-align: left; }}
 thead th {{ vertical-align: bottom; color: var(--soft); font-weight: 600; }}
 tbody th {{ font-weight: 400; }}
 tr.sum > * {{ border-top: 2px solid var(--ink); font-weight: 600; }}
-.row {{ display: grid; grid-template: "name bar value" / minmax(6rem, 12rem) 1fr 12.5rem; gap: .1rem .8rem;
+.row {{ display: grid; grid-template: "name bar value" / minmax(6rem, 12rem) 1fr 16rem; gap: .1rem .8rem;
   align-items: center; margin: .35rem 0; font-variant-numeric: tabular-nums; }}
 .row > .name {{ grid-area: name; overflow-wrap: anywhere; }}
 .row > .value {{ grid-area: value; }}
@@ -196,7 +196,7 @@ def _comparison(rival: Rival | None) -> Iterable[str] | None:
         table.append([name, f"{diff.f:.3f}", f"{diff.other:.3f}", value, reverse])
     parts.append(_table(["label", "F", "other F", "difference", "none or reverse"], table, total=True))
     parts.append(
-        '<p class="soft">None or reverse: share of the samples without this difference; near 0, it is hardly chance.</p>'
+        '<p class="soft">None or reverse: share of the samples without this difference; near 0, it is no chance.</p>'
     )
     return parts
 
@@ -222,7 +222,7 @@ def _surfaces(evaluation: Evaluation) -> Iterable[str] | None:
 def _sources(evaluation: Evaluation) -> Iterator[str]:
     yield '<p class="soft">Precision of what each part of the pipeline decided, and its share of all that is right.</p>'
     for name, source in evaluation.sources.items():
-        value = f"{source.precision:.3f}, {source.correct:,} of {source.predicted:,}; {source.share:.0%} of all"
+        value = f"{source.precision:.3f}, {source.correct:,} of {source.predicted:,}, {source.share:.0%} of all right"
         yield _row(name or "not named", value, bar(source.precision, label=f"{name}: {value}"))
     if not evaluation.sources:
         yield "<p>Nothing was found.</p>"
@@ -239,8 +239,8 @@ def _actions(evaluation: Evaluation) -> Iterable[str] | None:
     if evaluation.action_accuracy is None:
         return None
     return [
-        f"<p>{evaluation.action_accuracy:.1%} of {sum(evaluation.actions.values()):,} policy verbs found have the right "
-        "action class. Rows: as marked. Columns: as found.</p>",
+        f"<p>{evaluation.action_accuracy:.1%} of {sum(evaluation.actions.values()):,} policy verbs found have "
+        "the right action class. Rows: as marked. Columns: as found.</p>",
         _heat({(gold, given or None): count for (gold, given), count in evaluation.actions.items()}, "none", ""),
     ]
 
@@ -410,7 +410,8 @@ def _scrolling(table: str, name: str) -> str:
 
 
 def _row(name: str, value: str, plot: str) -> str:
-    return f'<div class="row"><span class="name">{escape(name)}</span><span class="value">{escape(value)}</span>{plot}</div>'
+    named = f'<span class="name">{escape(name)}</span><span class="value">{escape(value)}</span>'
+    return f'<div class="row">{named}{plot}</div>'
 
 
 def _named(labels: dict[str, Score], micro: Score) -> list[tuple[str, Score]]:

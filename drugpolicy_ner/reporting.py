@@ -150,7 +150,7 @@ def _scores(console: Console, evaluation: Evaluation) -> None:
                 str(strict.predicted),
             ]
         )
-    headings = ["label", "P", "R", "F", "F in 95 %", "partial F", "type-only F", "gold", "found"]
+    headings = ["label", "P", "R", "F", "F in 95 %", "partial F", "type-only F", "marked", "found"]
     _table(console, f"{len(evaluation.results):,} documents, strict scores", headings, rows)
 
 
@@ -176,7 +176,7 @@ def _surfaces(console: Console, seen: Score, unseen: Score) -> None:
         _print(
             console,
             f"surfaces {name} in training: P {score.precision:.3f} R {score.recall:.3f} F {score.f:.3f} "
-            f"({score.gold} gold, {score.predicted} found)",
+            f"({score.gold} marked, {score.predicted} found)",
         )
 
 
