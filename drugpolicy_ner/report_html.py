@@ -34,11 +34,11 @@ nav ul, .figures {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: .8r
 .figures {{ gap: .5rem 2rem; }}
 .figures b {{ display: block; font-size: 1.7rem; line-height: 1.2; }}
 .soft {{ color: var(--soft); font-size: .9rem; }}
-.scroll {{ overflow-x: auto; }}
+.scroll {{ margin: .8rem 0; overflow-x: auto; }}
 :focus-visible {{ outline: 3px solid var(--fill); outline-offset: 2px; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }}
 th, td {{ padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }}
-th:first-child {{ text-align: left; }}
+th:first-child {{ padding-left: 0; text-align: left; }}
 thead th {{ vertical-align: bottom; color: var(--soft); font-weight: 600; }}
 tbody th {{ font-weight: 400; }}
 tr.sum > * {{ border-top: 2px solid var(--ink); font-weight: 600; }}
@@ -81,7 +81,7 @@ ul.errors li {{ padding: .35rem 0; border-top: 1px dotted var(--line); overflow-
 .kind {{ color: var(--bad); font-weight: 600; }}
 @media (max-width: 40rem) {{
   .sides {{ grid-template-columns: 1fr; gap: .3rem; }}
-  .row {{ grid-template: "name value" "bar bar" / 1fr auto; margin: .7rem 0; }}
+  .row {{ grid-template: "name value" "bar bar" / 1fr auto; margin: .7rem 0; font-size: .85rem; }}
 }}
 @media print {{ nav {{ display: none; }} }}
 """ + "\n".join(f".{label} {{ background: {colour}; }}" for label, colour in COLOURS.items())
@@ -220,12 +220,16 @@ def _surfaces(evaluation: Evaluation) -> Iterable[str] | None:
 
 
 def _sources(evaluation: Evaluation) -> Iterator[str]:
-    yield '<p class="soft">Precision of what each part of the pipeline decided, and its share of all that is right.</p>'
-    for name, source in evaluation.sources.items():
-        value = f"{source.precision:.3f}, {source.correct:,} of {source.predicted:,}, {source.share:.0%} of all right"
-        yield _row(name or "not named", value, bar(source.precision, label=f"{name}: {value}"))
     if not evaluation.sources:
         yield "<p>Nothing was found.</p>"
+        return
+    yield '<p class="soft">Precision of what each part of the pipeline decided, and its share of all that is right.</p>'
+    rows = []
+    for key, source in evaluation.sources.items():
+        name, value = key or "not named", f"{source.precision:.3f}"
+        yield _row(name, value, bar(source.precision, label=f"{name}: {value}"))
+        rows.append([name, f"{source.share:.1%}", f"{source.correct:,}", f"{source.predicted:,}"])
+    yield _table(["source", "share", "right", "found"], rows)
 
 
 def _confusion(evaluation: Evaluation) -> Iterator[str]:
@@ -292,14 +296,10 @@ def _curve(title: str, points: Sequence[tuple[int, float]], note: str) -> str:
 def _documents(evaluation: Evaluation, limit: int) -> Iterator[str]:
     worst = evaluation.worst()
     shown = worst[:limit] if limit else worst
-    of = (
-        f"The {len(shown):,} of {len(worst):,} documents"
-        if len(shown) < len(worst)
-        else f"All {len(worst):,} documents"
-    )
+    many = f"{len(shown):,} of {len(worst):,}" if len(shown) < len(worst) else f"All {len(worst):,}"
     yield (
-        f'<p class="soft">{of} with the most errors first: as marked, and as found. What differs is outlined and says '
-        "how.</p>"
+        f'<p class="soft">{many} documents, those with the most errors first: as marked, and as found. What differs is '
+        "outlined and says how.</p>"
     )
     for i, result in enumerate(shown):
         score = result.score
