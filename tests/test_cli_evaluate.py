@@ -80,8 +80,8 @@ def test_table(evaluate: Evaluate) -> None:
         "the model never gives POLICY_VERB, PRECURSOR, STREET_NAME: all of them count as missed",
     ]
     assert "model on data.txt" in result.stdout
-    assert re.search(r"│ SUBSTANCE +│ 0\.667 │ 1\.000 │ 0\.800 │", result.stdout)
-    assert re.search(r"│ STREET_NAME +│ 0\.000 │ 0\.000 │ 0\.000 │", result.stdout)
+    assert re.search(r"\nSUBSTANCE +0\.667 1\.000 0\.800 ", result.stdout)
+    assert re.search(r"\nSTREET_NAME +0\.000 0\.000 0\.000 ", result.stdout)
     assert "confusions: PRECURSOR as SUBSTANCE 1" in result.stdout
     assert "calibration: no scores" in result.stdout
     assert "one: missed POLICY_VERB: The DEA [[seized]] fentanyl and Blue Zorb." in result.stdout

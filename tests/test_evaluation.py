@@ -16,16 +16,15 @@ from drugpolicy_ner.corpus import Document, Span
 from drugpolicy_ner.errors import DataError, UsageError
 from drugpolicy_ner.evaluation import (
     Evaluation,
-    Prediction,
     compare,
     evaluate,
-    pair_spans,
     predict,
     score,
     surfaces,
 )
 from drugpolicy_ner.learning import Step, read_log
 from drugpolicy_ner.output import open_output
+from drugpolicy_ner.pairing import Prediction, pair_spans
 from drugpolicy_ner.report_html import write_html
 from drugpolicy_ner.reporting import Outcome, Rival, write_text
 
@@ -307,7 +306,7 @@ def test_text_report_shows_everything(found: Evaluation, tmp_path: Path) -> None
         write_text(outcome(found), stream, errors=2)
     text = (tmp_path / "report.txt").read_text(encoding="utf-8")
     for part in (
-        "│ SUBSTANCE   │ 0.333 │ 0.333 │ 0.333 │",
+        "SUBSTANCE   0.333 0.333 0.333 0.000 to 1.000   0.500 0.667      3     3",
         "against rival, paired bootstrap",
         "surfaces seen in training: P 1.000 R 0.667 F 0.800 (3 marked, 2 found)",
         "source ner: precision 0.400, 2 of 5 right, 50.0% of all that is right",
