@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -272,7 +272,7 @@ class Actions:
         cases = self._cases.get(verb)
         if cases:
             near = (around.object + around.rest)[:_CONTEXT]
-            for word in (*particles, around.follows, *(stem(word) for word, _ in near)):
+            for word in (*(stem(word) for word, _ in near), *particles, around.follows):
                 if word in cases:
                     yield f"case={cases[word]}"
                     yield f"with={verb} {word}"
@@ -305,7 +305,7 @@ class Actions:
             "cases": self._cases,
         }
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
+    def _restore(self, state: Any) -> None:
         self._names = {name: row for row, name in enumerate(state["names"], start=1)}
         self._weights = numpy.array(state["weights"], dtype="f")  # a copy: what msgpack gives is read-only
         self._topics, self._usual, self._cases = state["topics"], state["usual"], state["cases"]
