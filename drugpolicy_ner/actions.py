@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[numpy.float32]
 
-_AFTER: Final = (1.0, 0.8, 0.6, 0.5, 0.4)  # weights of the vectors of the content words that follow, nearest first
-_BEFORE: Final = (1.0, 1.0, 1.0)
+_WEIGHTS: Final = ((1.0,), (1.0, 0.8, 0.6, 0.5, 0.4), (1.0, 1.0, 1.0))  # of the vectors: verb, after, before
 _REACH: Final = 12  # tokens looked at on each side, within the sentence
 _WORDS: Final = 5  # content words kept of the object, and of the rest
 _SUBJECT: Final = 3  # content words before a passive that are taken for its object
@@ -60,6 +59,7 @@ _DETERMINERS: Final = frozenset(
     "very".split()
 )
 _FUNCTION_WORDS: Final = _AUXILIARIES | _PREPOSITIONS | _DETERMINERS
+_BREAKS: Final = _AUXILIARIES | _PREPOSITIONS | frozenset(",:()")  # where the object of a verb ends
 _IRREGULAR_TEXT: Final = (
     "begin began begun|bind bound|break broke broken|bring brought|build built|burn burnt|buy bought|catch caught|"
     "choose chose chosen|come came|deal dealt|dig dug|do did done|draw drew drawn|drive drove driven|feed fed|"
@@ -238,16 +238,7 @@ class Actions:
 
     def _features(self, words: Sequence[str], around: _Around) -> tuple[list[str], Array]:
         """Return the named features of a verb, each once, and its word vectors."""
-        dense = numpy.concatenate(
-            [
-                self._mean(words[:1], (1.0,)),
-                self._mean([word for word, _ in around.object + around.rest], _AFTER),
-                self._mean([word for word, _ in around.before], _BEFORE),
-            ],
-            dtype="f",
-        )
-        dense *= _SHARE
-        return list(dict.fromkeys(self._names_of(words, around))), dense
+        return list(dict.fromkeys(self._names_of(words, around))), self._vectors_of(words, around)
 
     def _names_of(self, words: Sequence[str], around: _Around) -> Iterator[str]:
         verb = stem(words[0])
@@ -284,17 +275,27 @@ class Actions:
             topics.update(dict.fromkeys([label] if label else self._topics.get(word, ())))
         return topics
 
-    def _mean(self, words: Sequence[str], weights: Sequence[float]) -> Array:
-        width = int(self.vocab.vectors_length)
-        words = words[: len(weights)]
-        if not width or not words:
-            return numpy.zeros((width,), dtype="f")
-        strings = self.vocab.strings
-        rows = numpy.asarray(self.vocab.vectors.find(keys=[strings[word] for word in words]))  # -1: no vector
-        shares = numpy.array(weights[: len(words)], dtype="f")
-        total: Array = (shares * (rows >= 0)) @ self.vocab.vectors.data[rows]
-        total /= shares.sum()
-        return total
+    def _vectors_of(self, words: Sequence[str], around: _Around) -> Array:
+        """Return the vector of the verb and the weighted means of those of the words after and before it."""
+        vectors, strings = self.vocab.vectors, self.vocab.strings
+        groups = (
+            words[:1],
+            [word for word, _ in around.object + around.rest],
+            [word for word, _ in around.before],
+        )
+        used = [
+            (group, strings[word], weight)
+            for group, (near, weights) in enumerate(zip(groups, _WEIGHTS, strict=True))
+            for word, weight in zip(near, weights, strict=False)
+        ]
+        shares: Array = numpy.zeros((len(groups), len(used)), dtype="f")
+        shares[[group for group, _, _ in used], range(len(used))] = [weight for _, _, weight in used]
+        shares *= _SHARE / numpy.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
+        if not vectors.shape[1]:
+            return shares[:, :0].ravel()
+        rows = numpy.asarray(vectors.find(keys=[key for _, key, _ in used]))  # -1 for a word without a vector
+        mean: Array = (shares * (rows >= 0)) @ vectors.data[rows]
+        return mean.ravel()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -356,36 +357,33 @@ def _around(span: Span) -> _Around:
     objects: list[tuple[str, str]] = []
     rest: list[tuple[str, str]] = []
     zone, follows = objects, None
-    for token in _sentence(doc[span.end : span.end + _REACH]):
-        word = token.lower_
+    for word, token in _sentence(doc[span.end : span.end + _REACH]):
         if follows is None:
             follows = word if word in _FUNCTION_WORDS or not token.is_alpha else ""
-        if word in _PREPOSITIONS or word in _AUXILIARIES or word in ",:()":
+        if word in _BREAKS:
             zone = rest if objects else objects
         elif word not in _DETERMINERS and (token.is_alpha or "-" in word):
             zone.append((word, token.ent_type_))
     before: list[tuple[str, str]] = []
     passive = False
-    for token in _sentence(reversed(doc[max(0, span.start - _REACH) : span.start])):
-        word = token.lower_
-        if word in _BE and not before and span.start - token.i <= _SUBJECT:
-            passive = True
-        if word not in _FUNCTION_WORDS and (token.is_alpha or "-" in word):
+    for word, token in _sentence(reversed(doc[max(0, span.start - _REACH) : span.start])):
+        if word in _FUNCTION_WORDS:
+            passive = passive or (word in _BE and not before and span.start - token.i <= _SUBJECT)
+        elif token.is_alpha or "-" in word:
             before.append((word, token.ent_type_))
     if passive:
         return _Around(before[:_SUBJECT], (objects + rest)[:_WORDS], [], follows or "", passive)
     return _Around(objects[:_WORDS], rest[:_WORDS], before[:_WORDS], follows or "", passive)
 
 
-def _sentence(tokens: Iterable[Token]) -> Iterator[Token]:
+def _sentence(tokens: Iterable[Token]) -> Iterator[tuple[str, Token]]:
+    """Yield the tokens up to the end of their sentence or paragraph, each with its lower-case form."""
     for token in tokens:
-        if token.is_space:
-            if "\n\n" in token.text:
-                return
-        elif token.text in _ENDS:
+        word = token.lower_
+        if word in _ENDS or "\n\n" in word:
             return
-        else:
-            yield token
+        if not word.isspace():
+            yield word, token
 
 
 def _fit(rows: Sequence[Sequence[int]], dense: Array, targets: NDArray[numpy.int32]) -> Array:
