@@ -44,20 +44,22 @@ _ENDING: Final = re.compile(r"(?<=\w{2})(?:ing|es|ed|(?<!s)s|e)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
 _BRITISH: Final = re.compile(r"(?<=\w{3})([iy])s$")  # legalis(e), analys(e): legaliz, analyz
 _ENDS: Final = frozenset(".;?!")
-_BE: Final = frozenset("be been being is are was were am get got gets".split())
-_AUXILIARIES: Final = _BE | frozenset(
-    "have has had having do does did will would shall should may might must can could not never also already yet "
-    "hereby".split()
+_BE_TEXT: Final = "be been being is are was were am get got gets"
+_AUXILIARIES_TEXT: Final = (
+    "have has had having do does did will would shall should may might must can could not never also already yet hereby"
 )
-_PREPOSITIONS: Final = frozenset(
+_PREPOSITIONS_TEXT: Final = (
     "to for of in on with by from at into against under through as about over upon within between towards toward out "
-    "up and or but who which that when where while if so than because before after until since".split()
+    "up and or but who which that when where while if so than because before after until since"
 )
-_DETERMINERS: Final = frozenset(
+_DETERMINERS_TEXT: Final = (
     "a an the this that these those its their his her our your my any all each every some no only both such more most "
-    "other another one two three new former own same it they he she we you i them him us me there here then now "
-    "very".split()
+    "other another one two three new former own same it they he she we you i them him us me there here then now very"
 )
+_BE: Final = frozenset(_BE_TEXT.split())
+_AUXILIARIES: Final = _BE | frozenset(_AUXILIARIES_TEXT.split())
+_PREPOSITIONS: Final = frozenset(_PREPOSITIONS_TEXT.split())
+_DETERMINERS: Final = frozenset(_DETERMINERS_TEXT.split())
 _FUNCTION_WORDS: Final = _AUXILIARIES | _PREPOSITIONS | _DETERMINERS
 _BREAKS: Final = _AUXILIARIES | _PREPOSITIONS | frozenset(",:()")  # where the object of a verb ends
 _IRREGULAR_TEXT: Final = (
