@@ -30,7 +30,7 @@ LONGEST: Final = 240
 
 _ANCHOR: Final = re.compile(
     r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|benzeneacet|acetoacet|estr[ae]?-?\d|pregn|"
-    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
+    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|quinazolin|piperaz|chromen|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
 )
 _MORPHEMES: Final = (
     "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta "
@@ -59,7 +59,9 @@ _MORPHEMES: Final = (
     "maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop "
     "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide "
     "carbonate indolinon acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium "
-    "lithium ureido urea guanidin thiourea sila silyl boron"
+    "lithium ureido urea guanidin thiourea sila silyl boron pival senecio tigl laur stear palmit phthal tosyl mesyl "
+    "phosphor glutar cinnam nicotin picolin then thenoyl deuter deutero furfur demethyl deoxy desoxy cyclohex cyclobut "
+    "cycloprop cyclohept quinazolin chromene isoamyl amyl propionitrile butyronitrile acetonitrile oxime malate hydrate"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
@@ -69,35 +71,43 @@ _LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|[a-j]{2}|[a-z][RSEZ]|\d+[a-zA-Z]
 _CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
 _CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+")
 _LAST_CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+\Z")
-# The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl "
-_HYPHEN: Final = "[-‐‑–]"
+# The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl ", "1-(furan-2-carbonyl)-"
+_HYPHEN: Final = "[-‐‑–−]"
+_PRIME: Final = "['′’ʹ]"
+_PLACES: Final = frozenset("ortho meta para alpha beta gamma delta omega tert sec iso bis cis trans rac".split())
 _PLACE: Final = (
-    rf"(?:(?:ortho|meta|para|alpha|beta|gamma|delta|omega|\[(?:alpha|beta)\]|[αβγδω]|[nopm]|tert|sec|iso|bis|cis|trans"
-    rf"|\d{{1,2}}(?:[αβab]|alpha|beta)?['′’]?(?:,\d{{1,2}}['′’]?)*|[nαβ],\s?(?:[nαβ]|\d))['′’]?{_HYPHEN}\s?"
-    rf"|(?:ortho|meta|para|alpha|beta|[αβ])\s?)"
+    rf"(?:(?:{'|'.join(sorted(_PLACES))}|\[(?:alpha|beta)\]|[αβγδωnotpmdlsi]|\d{{1,2}}(?:[αβab]|alpha|beta)?|[nos]\d)"
+    rf"{_PRIME}?(?:,\s?(?:[nosαβ]|alpha|beta|(?:ortho|meta|para){_HYPHEN}|\d{{1,2}}){_PRIME}?)*{_HYPHEN}\s?"
+    rf"|(?:ortho|meta|para|alpha|beta|[αβ]{_PRIME}?|\d{{1,2}}{_PRIME}?)\s?)"
 )
-_ROOT: Final = (
-    r"(?:(?:mono|di|tri|tetra|penta)?(?:fluor(?:in)?o|chlor(?:in)?o|brom(?:in)?o|iodo|nitro|cyano|azido|amino|thio"
-    r"|hydroxy|(?:iso)?(?:meth|eth|prop|but|pent|hex|benz|allyl|phen)ox[yi]"
-    r"|(?:iso|cyclo|neo|nor|sec|tert|un)?(?:meth|eth|prop|but|pent|hex|hept|oct|non|benz|phen|phenpropi|phenethyl|acet"
-    r"|propion|butyr|valer|croton|acryl|hexan|heptan|octan|benzo|fur|thiophen|thien|then|tolu|naphth|pival|senecio|tiglo"
-    r"|stear|laur|furan|pyrrolidin|piperidin|morpholin|anil)(?:yl|oyl|oxyl|anyl|anoyl|enyl|enoyl|o)?"
-    r"|cyclo[a-z]{3,16}yl|benzodioxol(?:e|yl)|vinyl|allyl|tetrahydro[a-z]*|methylenedioxy|(?:m|e)thylthio|tetramethylcyclopropane"
-    r"|des(?:methyl|ethyl|propionyl|chloro|fluoro|nitro|alkyl)|demethyl|nor|homo|dihydro|keto|oxo|cinnam(?:o)?yl|epi"
-    r"|(?:MeO|EtO|HO|AcO|PrO|Cl|Br|Me|Et|F)(?=-)|(?:propio|aceto|butyro)nitrile|propargyl(?:oxy)?"
-    r"|(?:acet|propion|butyr|valer|isobutyr|benz)[yo]+loxy|acetoxy|propionoxy|deutero|sila|aza|seco|[2-6][A-Z][a-z]?))"
+_STEREO: Final = rf"\((?:[±+\-−–]|[\dRSEZrac,]{{1,8}})\){_HYPHEN}?\s?"
+_CODES: Final = frozenset(
+    "meo eto pro buo bno aco bzo ome oet oh ho cl br cn cf3 ocf3 tfm no2 nh2 me et pr ipr bu ibu tbu ph bn ac mes sme nbome "
+    "boc cbz fmoc moc ts".split()
 )
-_PREFIX: Final = re.compile(rf"(?:{_PLACE}|{_ROOT}(?:{_HYPHEN}\s?|\s)?)+", re.IGNORECASE)
-_BEFORE: Final = re.compile(r"[\w,'′’\[\]‐‑–-]+\s?$")
+_CODE: Final = rf"\d{{0,2}}(?:{'|'.join(sorted(_CODES, key=len, reverse=True))}|f)(?={_HYPHEN}|\Z)"
+_GROUP: Final = r"[(\[](?:[^()\[\]\s]|\([^()\s]*\)){2,60}[)\]]"
+_PREFIX: Final = re.compile(
+    rf"(?:{_STEREO}|{_PLACE}|{_CODE}{_HYPHEN}?|[a-z]{{3,}}(?![a-z])(?:{_HYPHEN}\s?|\s)?|{_GROUP}(?:{_HYPHEN}|\s)?)+", re.IGNORECASE
+)
+_WORD: Final = re.compile(r"[A-Za-z]{3,}")
+_RADICAL: Final = re.compile(r"(?:yl|ylene|o|oxy|nitrile|thiophene|furan|cyclopropane|benzodioxole)$")
+_SHORT_RADICALS: Final = frozenset("nor des oxo aza epi sila homo keto seco thio desoxy deoxy".split())
+_IN_GROUP: Final = re.compile(rf"{_GROUP}")
+_BEFORE: Final = re.compile(r"[\w,'′’ʹ()\[\]±+‐‑–−-]+\s?$")
 _WINDOW: Final = 100  # characters that substituents can take
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
-_SALT: Final = re.compile(
-    r"(?:,?\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|"
-    r"(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi|hydro|bi|di)?(?:citrate|oxalate|"
-    r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|"
-    r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|"
-    r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b)+",
+_CLOSE: Final = {"(": ")", "[": "]"}
+_COUNTERION: Final = (
+    r"(?:mono|di|tri)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides|hydrate)|HCl|HBr|(?:hemi|hydro|hydrogen\s|bi|di)?"
+    r"(?:citrate|oxalate|fumarate|maleate|malate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate|nitrate|lactate)"
+    r"|free\s?base|hydrochloride\ssalt"
 )
+_SALT: Final = re.compile(
+    rf"(?:,?\s+(?:{_COUNTERION}|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|oxime|"
+    r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|isopropyl|butyl|tert-butyl)\s+ester|ester)\b)+"
+)
+_ION: Final = re.compile(rf"(?:,?\s+(?:{_COUNTERION}))+\Z")
 _ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
 _ESTER: Final = re.compile(r"\s[a-z]+ate\b")
 _GREEK: Final = str.maketrans(
@@ -132,29 +142,44 @@ class Nomenclature(Forms):
         return doc
 
     def find(self, text: str) -> Iterator[Match]:
-        """Yield the names in a text that a family knows.
+        """Yield the names in a text that a family knows, none of them a part of another.
+
+        Of the families that take the same stretch of text for a name the first counts, those of systematic names
+        before all others, since they read the whole of it.
 
         Args:
             text: Any text.
         """
+        found: dict[tuple[int, int], Match] = {}
+        for start, end in systematic_names(text):
+            bare = plain_name(_ION.sub("", text[start:end]))
+            for family in self._forms:
+                if family.systematic and self._pattern(family).search(bare):
+                    found[start, end] = Match(start, end, family.label, family.concept)
+                    break
         for family in self._forms:
             if not family.systematic:
                 for match in self._matches(family, text):
-                    start = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
-                    if start is not None:
+                    begin = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
+                    if begin is not None:
                         salt = _SALT.match(text, match.end)
-                        yield match._replace(start=start, end=salt.end() if salt else match.end)
-        for start, end in systematic_names(text):
-            bare = plain_name(text[start:end])
-            for family in self._forms:
-                if family.systematic and self._pattern(family).search(bare):
-                    yield Match(start, end, family.label, family.concept)
-                    break
+                        span = begin, salt.end() if salt else match.end
+                        found.setdefault(span, match._replace(start=span[0], end=span[1]))
+        yield from _outermost(found.values())
 
     def _matches(self, form: Form, text: str) -> Iterator[Match]:
         """Yield the matches of a family, trying its pattern only around its hints."""
         for start, end in _surroundings(text, form.hints):
             yield from self._matches_between(form, text, start, end)
+
+
+def _outermost(matches: Iterable[Match]) -> Iterator[Match]:
+    """Yield the matches in the order of the text, without those that lie within one that is as sure as they are."""
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda m: (m.start, -m.end)):
+        if not any(match.end <= other.end and other.topical <= match.topical for other in kept[-3:]):
+            kept.append(match)
+            yield match
 
 
 def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
@@ -183,18 +208,37 @@ def _first_substituent(text: str, at: int, prefix: str) -> int | None:
     Returns:
         Their start, `at` where there are none and need not be, or None where this is no name.
     """
-    free = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "-‐‑–_'’′")
+    free = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "-‐‑–−_'’′")
     found = at if free and prefix == "may" else None
     start = at
     while before := _BEFORE.search(text, max(0, at - _WINDOW), start):
-        start = before.start()
-        if not _PREFIX.fullmatch(text, start, at):
-            if start < at - _WINDOW // 2:
-                break
-            continue
-        if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "-‐‑–_"):
-            found = start
+        chunk = before.group()
+        inside = chunk[0] in _CLOSE and chunk.count(chunk[0]) > chunk.count(_CLOSE[chunk[0]])
+        start = before.start() + inside  # without the bracket in which the whole name stands
+        if _are_substituents(text[start:at]):
+            if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "-‐‑–−_"):
+                found = start
+        elif start < at - _WINDOW // 2:
+            break
+        if inside:
+            break
     return found
+
+
+def _are_substituents(text: str) -> bool:
+    """Say whether a text is a row of substituents, each with its place: "para-fluoro ", "N-(2-hydroxybenzyl)-"."""
+    if not _PREFIX.fullmatch(text):
+        return False
+    for group in _IN_GROUP.findall(text):
+        if not _is_chemical(group):
+            return False
+    return all(
+        (word := match.group().lower()) in _PLACES
+        or word in _CODES
+        or word in _SHORT_RADICALS
+        or (len(word) > 3 and _RADICAL.search(word) is not None and _splits(word))
+        for match in _WORD.finditer(_IN_GROUP.sub("", text))
+    )
 
 
 def plain_name(name: str) -> str:
