@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 LONGEST: Final = 240
 """Characters of the longest name that is looked at."""
 
-_ANCHOR: Final = re.compile(
-    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|benzeneacet|acetoacet|estr[ae]?-?\d|pregn|"
-    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|quinazolin|piperaz|chromen|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
-)
+_ANCHORS: Final = (
+    "piperid pyrrolidin indol indaz imidazol amphetamin phenyl phenone diazepin androst barbituric benzeneacet "
+    "acetoacet estr pregn cyclohexan cyclohexyl azaspiro phenanthr diazinan quinolin quinazolin piperaz chromen oxiran "
+    "ergolin pyrimidin benzodioxol methylenedioxy benzofuran thiophen naphth amine amino amide"
+).split()
+_ANCHOR: Final = re.compile("|".join(_ANCHORS).replace("estr", r"estr[ae]?-?\d"))
 _MORPHEMES: Final = (
     "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta "
     "octa deca di mono bis tris poly per nor des homo epi allo spiro seco ortho meta para alpha beta gamma delta "
@@ -136,6 +138,10 @@ def create_nomenclature(nlp: Language, name: str) -> Nomenclature:
 class Nomenclature(Forms):
     """Proposes a span for each chemical name that belongs to a family, with the family's class as concept."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hints: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
+
     def __call__(self, doc: Doc) -> Doc:
         """Add the names found in a document to its candidates."""
         add_candidates(doc, "nomenclature", self.find(doc.text))
@@ -151,7 +157,10 @@ class Nomenclature(Forms):
             text: Any text.
         """
         found: dict[tuple[int, int], Match] = {}
-        for start, end in systematic_names(text):
+        codes = _code_like(text)
+        lower = codes.translate(_LOWER)
+        may_be_systematic = any(anchor in lower for anchor in _ANCHORS)  # far quicker than to look for a name
+        for start, end in systematic_names(text) if may_be_systematic else ():
             bare = plain_name(_ION.sub("", text[start:end]))
             for family in self._forms:
                 if family.systematic and self._pattern(family).search(bare):
@@ -159,7 +168,7 @@ class Nomenclature(Forms):
                     break
         for family in self._forms:
             if not family.systematic:
-                for match in self._matches(family, text):
+                for match in self._matches_around(family, text, codes):
                     begin = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
                     if begin is not None:
                         salt = _SALT.match(text, match.end)
@@ -167,10 +176,27 @@ class Nomenclature(Forms):
                         found.setdefault(span, match._replace(start=span[0], end=span[1]))
         yield from _outermost(found.values())
 
-    def _matches(self, form: Form, text: str) -> Iterator[Match]:
+    def _matches_around(self, form: Form, text: str, codes: str) -> Iterator[Match]:
         """Yield the matches of a family, trying its pattern only around its hints."""
-        for start, end in _surroundings(text, form.hints):
-            yield from self._matches_between(form, text, start, end)
+        if form.hints not in self._hints:
+            plain = [hint for hint in form.hints if _is_plain(hint.strip())]
+            self._hints[form.hints] = plain, [hint for hint in form.hints if hint not in plain]
+        in_text, in_codes = self._hints[form.hints]
+        hints = [hint for hint in in_text if hint in text] + [hint for hint in in_codes if hint in codes]
+        if hints:
+            for start, end in _surroundings(text, hints):
+                yield from self._matches_between(form, text, start, end)
+
+
+def _is_plain(word: str) -> bool:
+    """Say whether a word is written as most words are, so that it is no code."""
+    return word.isalpha() and (word.islower() or word.istitle())
+
+
+def _code_like(text: str) -> str:
+    """Return the words of a text that could be codes: a hint such as "AP" is not looked for in "Apply" or "2019"."""
+    words = {word.strip(".,;:()\"") for word in text.split()}
+    return " ".join(word for word in words if not (_is_plain(word) or word.isdigit()))
 
 
 def _outermost(matches: Iterable[Match]) -> Iterator[Match]:
@@ -184,7 +210,7 @@ def _outermost(matches: Iterable[Match]) -> Iterator[Match]:
 
 def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
     """Return the stretches of a text around its hints, joined where they meet; none ends inside a word."""
-    places = sorted(match.start() for hint in hints if hint in text for match in re.finditer(re.escape(hint), text))
+    places = sorted(match.start() for hint in hints for match in re.finditer(re.escape(hint), text))
     found: list[tuple[int, int]] = []
     for place in places:
         if found and place + _WINDOW <= found[-1][1]:
