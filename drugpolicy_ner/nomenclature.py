@@ -80,17 +80,17 @@ _PLACES: Final = frozenset("ortho meta para alpha beta gamma delta omega tert se
 _PLACE: Final = (
     rf"(?:(?:{'|'.join(sorted(_PLACES))}|\[(?:alpha|beta)\]|[αβγδωnotpmdlsi]|\d{{1,2}}(?:[αβab]|alpha|beta)?|[nos]\d)"
     rf"{_PRIME}?(?:,\s?(?:[nosαβ]|alpha|beta|(?:ortho|meta|para){_HYPHEN}|\d{{1,2}}){_PRIME}?)*{_HYPHEN}\s?"
-    rf"|(?:ortho|meta|para|alpha|beta|[αβ]{_PRIME}?|\d{{1,2}}{_PRIME}?)\s?)"
+    rf"|(?:ortho|meta|para|alpha|beta|[αβ]{_PRIME}?)\s?)"
 )
-_STEREO: Final = rf"\((?:[±+\-−–]|[\dRSEZrac,]{{1,8}})\){_HYPHEN}?\s?"
+_STEREO: Final = rf"\((?:[±+\-−–]|[\dRSEZrac,]{{1,8}})\){_HYPHEN}"
 _CODES: Final = frozenset(
     "meo eto pro buo bno aco bzo ome oet oh ho cl br cn cf3 ocf3 tfm no2 nh2 me et pr ipr bu ibu tbu ph bn ac mes sme nbome "
     "boc cbz fmoc moc ts".split()
 )
-_CODE: Final = rf"\d{{0,2}}(?:{'|'.join(sorted(_CODES, key=len, reverse=True))}|f)(?={_HYPHEN}|\Z)"
+_CODE: Final = rf"\d{{0,2}}(?:{'|'.join(sorted(_CODES, key=len, reverse=True))}|f){_HYPHEN}"
 _GROUP: Final = r"[(\[](?:[^()\[\]\s]|\([^()\s]*\)){2,60}[)\]]"
 _PREFIX: Final = re.compile(
-    rf"(?:{_STEREO}|{_PLACE}|{_CODE}{_HYPHEN}?|[a-z]{{3,}}(?![a-z])(?:{_HYPHEN}\s?|\s)?|{_GROUP}(?:{_HYPHEN}|\s)?)+", re.IGNORECASE
+    rf"(?:{_STEREO}|{_PLACE}|{_CODE}|[a-z]{{3,}}(?![a-z])(?:{_HYPHEN}\s?|\s)?|{_GROUP}{_HYPHEN}?)+", re.IGNORECASE
 )
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
 _RADICAL: Final = re.compile(r"(?:yl|ylene|o|oxy|nitrile|thiophene|furan|cyclopropane|benzodioxole)$")
@@ -109,6 +109,8 @@ _SALT: Final = re.compile(
     rf"(?:,?\s+(?:{_COUNTERION}|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|oxime|"
     r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|isopropyl|butyl|tert-butyl)\s+ester|ester)\b)+"
 )
+_ENDS_IN_LOCANT: Final = re.compile(r"(?<![^\W\d_])(?:\d{1,2}[a-zα-ω]?|[NOSα-ω]|\d\[(?:alpha|beta)\])['′’]?,\Z")
+_ABBREVIATION: Final = re.compile(r"(?<=[a-z])\([A-Z][A-Z\d-]*\)\Z")
 _ION: Final = re.compile(rf"(?:,?\s+(?:{_COUNTERION}))+\Z")
 _ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
 _ESTER: Final = re.compile(r"\s[a-z]+ate\b")
@@ -323,7 +325,7 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         inside = _open_brackets(text[start:end]) > 0
         joined = (
             text[end - 1] in "-‐‑–"
-            or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
+            or (_ENDS_IN_LOCANT.search(text, start, end) and re.match(r"[NOSα-ω\d]", follows.group()))
             or (text[end - 1].isdigit() and follows.group().startswith("H-"))
         )
         word = follows.group().rstrip(".,;:")
@@ -370,6 +372,8 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
             start += 1
         while start < end and text[end - 1] in ",.;:'’([{-–+/*":
             end -= 1
+        if short := _ABBREVIATION.search(text, start, end):  # "phenyl-2-propanone(P2P)"
+            end = short.start()
         opened: list[int] = []
         for i in range(start, end):
             if text[i] in "([{":
