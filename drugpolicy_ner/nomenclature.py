@@ -63,7 +63,8 @@ _MORPHEMES: Final = (
     "carbonate indolinon acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium "
     "lithium ureido urea guanidin thiourea sila silyl boron pival senecio tigl laur stear palmit phthal tosyl mesyl "
     "phosphor glutar cinnam nicotin picolin then thenoyl deuter deutero furfur demethyl deoxy desoxy cyclohex cyclobut "
-    "cycloprop cyclohept quinazolin chromene isoamyl amyl propionitrile butyronitrile acetonitrile oxime malate hydrate"
+    "cycloprop cyclohept quinazolin chromene isoamyl amyl propionitrile butyronitrile acetonitrile oxime malate hydrate valin valine leucin "
+    "prolin alanin glycin"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
@@ -103,15 +104,15 @@ _CLOSE: Final = {"(": ")", "[": "]"}
 _COUNTERION: Final = (
     r"(?:mono|di|tri)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides|hydrate)|HCl|HBr|(?:hemi|hydro|hydrogen\s|bi|di)?"
     r"(?:citrate|oxalate|fumarate|maleate|malate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate|nitrate|lactate)"
-    r"|free\s?base|hydrochloride\ssalt"
+    r"|free\s?base"
 )
 _SALT: Final = re.compile(
-    rf"(?:,?\s+(?:{_COUNTERION}|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|oxime|"
+    rf"(?:,?\s+(?:(?:{_COUNTERION})(?:\s+salt)?|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|oxime|"
     r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|isopropyl|butyl|tert-butyl)\s+ester|ester)\b)+"
 )
 _ENDS_IN_LOCANT: Final = re.compile(r"(?<![^\W\d_])(?:\d{1,2}[a-zα-ω]?|[NOSα-ω]|\d\[(?:alpha|beta)\])['′’]?,\Z")
 _ABBREVIATION: Final = re.compile(r"(?<=[a-z])\([A-Z][A-Z\d-]*\)\Z")
-_ION: Final = re.compile(rf"(?:,?\s+(?:{_COUNTERION}))+\Z")
+_ION: Final = re.compile(rf"(?:,?\s+(?:{_COUNTERION})(?:\s+salt)?)+\Z")
 _ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
 _ESTER: Final = re.compile(r"\s[a-z]+ate\b")
 _GREEK: Final = str.maketrans(
