@@ -123,6 +123,7 @@ _GREEK: Final = str.maketrans(
     | dict.fromkeys("}", "]")
 )
 _LOWER: Final = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}  # keeps every offset, unlike lower()
+_BENZODIOXOLE: Final = re.compile(r"(?:2h-)?(?:benzo\[d\]-?\[1,3\]dioxol|benzo-1,3-dioxol|1,3-benzodioxol)")
 _WHITE: Final = re.compile(r"\s+")
 
 
@@ -276,7 +277,8 @@ def plain_name(name: str) -> str:
     >>> plain_name("N-[1-(2-Phenylethyl) piperidin-4-yl]-β-X")
     'n-[1-(2-phenylethyl)piperidin-4-yl]-beta-x'
     """
-    return _WHITE.sub("", name.translate(_GREEK)).lower()
+    plain = _WHITE.sub("", name.translate(_GREEK)).lower()
+    return _BENZODIOXOLE.sub("1,3-benzodioxol", plain)
 
 
 def systematic_names(text: str) -> Iterator[tuple[int, int]]:
