@@ -155,6 +155,7 @@ GOOD_LINE = json.dumps(ROW).encode() + b"\n"
     ("name", "content", "code", "message"),
     [
         ("in.jsonl", GOOD_LINE + b'{"text": "caf\xe9"}\n', 1, "in.jsonl:2: not UTF-8: byte 0xe9; save the file as"),
+        ("in.csv", "id,text,start,end,label\n".encode("utf-16"), 1, "in.csv:1: not UTF-8 but UTF-16"),
         ("in.jsonl", GOOD_LINE + GOOD_LINE[:40], 1, "in.jsonl:2: not JSON: "),
         ("in.jsonl", GOOD_LINE + b"[]\n", 1, "in.jsonl:2: a JSON object is expected, not '[]'"),
         ("in.jsonl", GOOD_LINE * 2, 1, "in.jsonl:2 [d]: id used before"),
@@ -219,29 +220,29 @@ GOOD_LINE = json.dumps(ROW).encode() + b"\n"
     ],
 )
 def test_convert_bad_input(tmp_path: Path, name: str, content: bytes, code: int, message: str) -> None:
-    result = convert(bad(tmp_path, content, name), tmp_path / "out.spacy")
+    result = convert(bad(tmp_path, content, name), tmp_path / "out.tsv")
     assert message in result.stderr
     assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (code, "", 1)
-    assert not (tmp_path / "out.spacy").exists()
+    assert not (tmp_path / "out.tsv").exists()
 
 
 def test_convert_missing_and_empty_places(rows: Path, tmp_path: Path) -> None:
-    result = convert(tmp_path / "none.jsonl", tmp_path / "out.spacy")
+    result = convert(tmp_path / "none.jsonl", tmp_path / "out.tsv")
     assert (result.exit_code, "none.jsonl: cannot be read: No such file" in result.stderr) == (1, True)
     (tmp_path / "empty").mkdir()
-    result = convert(tmp_path / "empty", tmp_path / "out.spacy")
+    result = convert(tmp_path / "empty", tmp_path / "out.tsv")
     assert (result.exit_code, "no file of annotations in this folder" in result.stderr) == (1, True)
-    result = convert(tmp_path / "empty", tmp_path / "out.spacy", "--from", "csv")
+    result = convert(tmp_path / "empty", tmp_path / "out.tsv", "--from", "csv")
     assert (result.exit_code, "no *.csv file in this folder" in result.stderr) == (1, True)
     result = convert(rows)
     assert (result.exit_code, "name what to read and then what to write" in result.stderr) == (2, True)
 
 
 def test_convert_label_outside_the_scheme(rows: Path, tmp_path: Path) -> None:
-    result = convert(rows, tmp_path / "out.spacy", "--scheme", "--map", "AGENCY=INSTITUTION")
+    result = convert(rows, tmp_path / "out.tsv", "--scheme", "--map", "AGENCY=INSTITUTION")
     assert result.exit_code == 1
     assert result.stderr.startswith("drugpolicy-ner: [d]: label 'CHEMICAL' is not in the scheme: rename it with --map")
-    assert not (tmp_path / "out.spacy").exists()
+    assert not (tmp_path / "out.tsv").exists()
 
 
 def test_convert_output_that_cannot_be_written(rows: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import shutil
@@ -291,6 +292,8 @@ def _of_file(path: Path) -> Format:
         raise DataError("the file is empty", path=path)
     if suffix == ".spacy":
         return Format.DOCBIN
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError("not UTF-8 but UTF-16; save the file as UTF-8", path=path, line=1)
     if raw.startswith(b"PAR1"):
         return Format.HUGGINGFACE if {"tokens", "spans"} & set(table.parquet_columns(path)) else Format.PARQUET
     if len(raw) == _HEAD:
@@ -325,9 +328,12 @@ def _of_text(head: str, suffix: str) -> Format | None:
 def _of_tokens(lines: list[str], suffix: str) -> Format | None:
     """Tell IOB2 from BILOU, where all lines are a token and a tag."""
     rows = [line.split() for line in lines if line.strip() and not line.startswith(("# ", "-DOCSTART-"))]
-    if suffix not in _CONLL_SUFFIXES and not (rows and all(len(r) > 1 and conll.TAG.fullmatch(r[-1]) for r in rows)):
+    named = next((line.upper().split()[3:] for line in lines if line.startswith("# global.columns = ")), [])
+    at = named.index("NER") if "NER" in named else -1
+    tags = [row[at] for row in rows if len(row) > max(at, 1)]
+    if suffix not in _CONLL_SUFFIXES and not (tags and len(tags) == len(rows) and all(map(conll.TAG.fullmatch, tags))):
         return None
-    return Format.BILOU if any(row[-1][:2] in ("L-", "U-", "E-", "S-") for row in rows) else Format.CONLL
+    return Format.BILOU if any(tag[:2] in ("L-", "U-", "E-", "S-") for tag in tags) else Format.CONLL
 
 
 def _of_array(head: str) -> Format | None:
