@@ -30,6 +30,7 @@ from .corpus.source import Found, Notes, Overlaps, ReadOptions
 from .entity import label_order
 from .errors import DataError
 from .labels import LABELS
+from .writing import visible
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -74,6 +75,13 @@ class CorpusReport:
     def failed(self) -> bool:
         """Whether anything must be mended."""
         return any(finding.error for finding in self.findings)
+
+    def as_text(self) -> str:
+        """Return a line a finding, and the counts."""
+        lines = [_line(finding) for finding in self.findings]
+        lines.append(f"{self.passages} passages, {self.words} words, {sum(self.spans.values())} spans")
+        lines += [f"{count:7} {label}" for label, count in self.spans.items()]
+        return "".join(f"{visible(line)}\n" for line in lines)
 
 
 def check_corpus(
@@ -129,6 +137,15 @@ def check_corpus(
     )
 
 
+def _line(finding: Finding) -> str:
+    level = "error" if finding.error else "review"
+    if finding.kind == "format":  # which says its place in its message
+        return f"{level} format: {finding.message}"
+    who = f"{finding.doc_id}: " if finding.doc_id else ""
+    place = ":".join(str(part) for part in (finding.path, finding.line) if part)
+    return f"{level} {finding.kind}: {who}{finding.message}{f' ({place})' if place else ''}"
+
+
 def _order(finding: Finding) -> tuple[bool, int, str, int]:
     place = (finding.path, finding.line or 0) if finding.kind == "format" else ("", 0)
     return (not finding.error, list(KINDS).index(finding.kind), *place)
@@ -167,17 +184,18 @@ class _Reading:
         self.findings += [Finding("reading", "", note) for note in notes]
 
     def _read_file(self, file: Path, form: Format, notes: Notes) -> Iterator[Document]:
-        number = 0
+        empty = True
         try:
-            for number, found in enumerate(read_found(file, form, self._options, notes), 1):
+            for found in read_found(file, form, self._options, notes):
+                empty = False
                 document = self._take(found, notes)
                 if document is not None:
                     yield document
                 self._advance()
         except DataError as error:
-            self._fail(error, "; what follows in this file was not checked" if number else "")
+            self._fail(error, "; what follows in this file was not checked" if not empty else "")
         else:
-            if not number:
+            if empty:
                 self._fail(DataError("holds no documents", path=file))
 
     def _take(self, found: Found, notes: Notes) -> Document | None:
@@ -200,8 +218,10 @@ class _Reading:
             return None
 
     def _fail(self, error: DataError, more: str = "") -> None:
-        place = {"path": error.path or "", "line": error.line}
-        self.findings.append(Finding("format", error.doc_id or "", f"{error}{more}", error=True, **place))
+        message = f"{error}{more}"
+        self.findings.append(
+            Finding("format", error.doc_id or "", message, error=True, path=error.path or "", line=error.line)
+        )
 
     def place(self, finding: Finding) -> Finding:
         """Return a finding with the place of its document."""

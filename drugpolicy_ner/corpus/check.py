@@ -227,13 +227,15 @@ def check_surfaces(documents: Sequence[Document], ignore: Collection[str] = COMM
             shown = ", ".join(f"{label} {len(ids)} ({_some(sorted(set(ids)))})" for label, ids in ranked)
             yield Finding("labels", ranked[-1][1][0], f"{surface!r} has several labels: {shown}")
     names = {surface: uses for surface, uses in labels.items() if not set(uses) <= set(ignore)}
-    for surface, unmarked in sorted(_unmarked(documents, names).items()):
-        uses = names[surface]
-        marked = len({doc_id for ids in uses.values() for doc_id in ids})
+    rows = []
+    for surface, unmarked in _unmarked(documents, names).items():
+        marked = len({doc_id for ids in names[surface].values() for doc_id in ids})
         doc_id, context = unmarked[0]
-        ids = _some([doc_id for doc_id, _ in unmarked])
-        message = f"{surface!r} ({', '.join(sorted(uses))}) is marked in {marked} and unmarked in {len(unmarked)}"
-        yield Finding("surface", doc_id, f"{message} documents ({ids}): {context!r}")
+        message = f"{surface!r} ({', '.join(sorted(names[surface]))}) is marked in {marked} and unmarked in "
+        message += f"{len(unmarked)} documents ({_some([doc_id for doc_id, _ in unmarked])}): {context!r}"
+        rows.append((len(unmarked) / marked, surface, Finding("surface", doc_id, message)))
+    for _, _, finding in sorted(rows, key=lambda row: row[:2]):  # the likeliest oversight first
+        yield finding
 
 
 def _unmarked(documents: Sequence[Document], names: Collection[str]) -> dict[str, list[tuple[str, str]]]:
