@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..corpus.convert import convert_documents
-from ..corpus.formats import Format, about
+from ..corpus.formats import Format, about, detect, read_documents
 from ..corpus.mapping import read_map
 from ..corpus.source import Notes, Offsets, Overlaps, ReadOptions
 from ..errors import UsageError
@@ -22,6 +22,7 @@ from ..output import open_output
 from .shell import exit_codes, say, spare
 
 if TYPE_CHECKING:
+    from ..corpus import Document
     from ..corpus.tokens import Tokenize
 
 data = typer.Typer(help="Work on annotated text.", no_args_is_help=True)
@@ -125,6 +126,127 @@ def _tokenizer(model: str) -> Tokenize:
 
     tokenizer: Tokenize = load_pipeline(model).tokenizer
     return tokenizer
+
+
+@data.command()
+def split(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Annotated documents: a file or folder.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder to write, new or empty.", show_default=False)
+    ],
+    *,
+    dev: Annotated[float, typer.Option(help="Share of the documents in dev; 0 for none.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the documents in test; 0 for none.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Another number gives another split.")] = 0,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="document|KEY", help="Field of meta whose value keeps documents together, such as their source."
+        ),
+    ] = "document",
+    source: Source = None,
+    target: Annotated[
+        Format | None, typer.Option("--to", help="Format of the parts.", show_default="that of DATA")
+    ] = None,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Split annotated documents into train, dev and test, each with its share of every label.
+
+    Near-duplicates stay on one side, and so do documents of one source, with --by. The same documents and seed give
+    the same split, in whatever order they come. The folder appears whole or not at all.
+
+    Exit codes: 0 well, 1 the data cannot be read or do not fill the parts, 2 wrong use, 130 interrupted.
+    """
+    with exit_codes():
+        from ..corpus.split import split_documents, write_split
+
+        options = ReadOptions(overlaps, strict, discontinuous, offsets, text_field)
+        form = detect(path) if source is None else source
+        notes = Notes()
+        with _counting() as advance:
+            documents = _read(path, form, options, notes, advance)
+        parted = split_documents(documents, dev=dev, test=test, seed=seed, by=by)
+        if parted.keyless:
+            say(f"documents without {by!r}, each taken for a source of its own: {parted.keyless:,}")
+        if parted.joined:
+            say(f"documents kept together with others: {parted.joined:,}")
+        files = write_split(parted, output, target or form, notes=notes)
+        for note in notes:
+            say(note)
+        with open_output(None) as stream:
+            if as_json:
+                counts = parted.counts()
+                parts = {
+                    part: {"path": str(files[part]), "documents": len(held), "spans": counts[part]}
+                    for part, held in parted.parts.items()
+                }
+                report = {"parts": parts, "groups": parted.groups, "joined": parted.joined, "notes": dict(notes.counts)}
+                stream.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+            else:
+                from ..data_text import write_split as write_table
+
+                write_table(parted, stream)
+
+
+@data.command()
+def stats(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Annotated documents: a file or folder.", show_default=False)
+    ],
+    *,
+    top: Annotated[int, typer.Option(min=0, help="How many of each label's most frequent surfaces to show.")] = 10,
+    source: Source = None,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
+    html: Html = None,
+) -> None:
+    """Count what annotated documents hold: words, spans of each label, surfaces, lengths, action classes.
+
+    Exit codes: 0 well, 1 the data cannot be read, 2 wrong use, 130 interrupted.
+    """
+    with exit_codes():
+        from ..corpus.statistics import count_documents
+
+        spare(html, [str(path)])
+        options = ReadOptions(overlaps, strict, discontinuous, offsets, text_field)
+        notes = Notes()
+        with open_output(html) if html else nullcontext() as page, open_output(None) as stream:
+            with _counting() as advance:
+                documents = _read(path, source, options, notes, advance)
+            found = count_documents(documents, top=top)
+            for note in notes:
+                say(note)
+            if page is not None:
+                from ..data_html import write_statistics
+
+                write_statistics(found, page, [str(path)])
+            if as_json:
+                stream.write(json.dumps(asdict(found), ensure_ascii=False, indent=2) + "\n")
+            else:
+                from ..data_text import write_statistics as write_table
+
+                write_table(found, stream)
+
+
+def _read(
+    path: Path, source: Format | None, options: ReadOptions, notes: Notes, advance: Callable[[], None]
+) -> list[Document]:
+    documents = []
+    for document in read_documents(path, source, options=options, notes=notes):
+        documents.append(document)
+        advance()
+    return documents
 
 
 @data.command(epilog="Formats: " + "; ".join(f"{form.value}: {about(form)}" for form in Format) + ".")
