@@ -52,11 +52,12 @@ def write_statistics(found: Statistics, output: Output) -> None:
         )
     console.print(table)
     if found.actions:
+        console.print()
         table = _table("action class", "spans", "")
         for action, count in found.actions.items():
             table.add_row(action or "(none)", f"{count:,}", _bar(count, max(found.actions.values())))
         console.print(table)
-    console.print("most frequent")
+    console.print("\nmost frequent")
     for name, label in found.labels.items():
         shown = ", ".join(f"{surface.text} {surface.count:,}" for surface in label.top)
         console.print(_plain(f"  {name}: {shown}"), soft_wrap=True)

@@ -429,7 +429,7 @@ def test_check_json(tmp_path: Path) -> None:
 def test_check_empty_folder(tmp_path: Path) -> None:
     result = check(tmp_path)
     assert result.exit_code == 1
-    assert "no *.txt file in this folder" in result.stdout
+    assert result.stdout.startswith(f"error format: {tmp_path}: no file of annotations in this folder\n")
 
 
 # the shipped pipeline
