@@ -32,6 +32,7 @@ from drugpolicy_ner.tokenizer import build_tokenizer
 
 TOKENIZER = build_tokenizer(spacy.blank("en"))
 PHRASE = "the minister said that nobody had asked for it"
+LONG = "For further details please contact the press office"
 
 
 def test_check_align_sets_entities_with_their_action():
@@ -219,12 +220,12 @@ def test_check_surfaces_takes_the_longest_name():
 
 
 def test_check_leakage():
-    others = [Document("a", f"{PHRASE} at all"), Document("b", f"{PHRASE} {' '.join(f'w{i}' for i in range(60))}")]
+    others = [Document("a", f"{PHRASE} at all"), Document("b", f"{LONG} {' '.join(f'w{i}' for i in range(60))}")]
     documents = [
         Document("a", "something else altogether"),
         Document("k", f"{PHRASE.upper()} at all!"),
         Document("l", f"so {PHRASE} at last"),
-        Document("m", f"{PHRASE} {' '.join(f'v{i}' for i in range(60))}"),
+        Document("m", f"{LONG} {' '.join(f'v{i}' for i in range(60))}"),
         Document("n", "something else altogether was said there that day"),
     ]
     found = {finding.doc_id: (finding.error, finding.message) for finding in check_leakage(documents, others)}
@@ -234,7 +235,7 @@ def test_check_leakage():
     assert "near-duplicate of a of the other data: shares 3 sequences" in found["l"][1]
     assert found["m"] == (
         False,
-        "shares 2 sequences with a of the other data: 'minister said that nobody had asked for it'",
+        "shares 1 sequence with b of the other data: 'for further details please contact the press office'",
     )
     assert found.keys() == {"a", "k", "l", "m"}
 
@@ -268,8 +269,8 @@ def test_check_goes_on_behind_a_document_that_cannot_be_taken(tmp_path: Path, mo
         "error format: rows.jsonl:4 [c]: id used before, in rows.jsonl",
         "error format: rows.jsonl:5 [e]: label 'X Y' is not one word without : | { }: rename it with --map 'X Y=NEW'",
         "error overlap: a: spans 'DEA' (INSTITUTION) and 'DEA agents' (INSTITUTION) overlap: remove one (rows.jsonl:1)",
-        "error alignment: c: span 'Cust' does not end at token edges (tokens: ['Customs']): move the span, or teach the "
-        "tokenizer (rows.jsonl:3)",
+        "error alignment: c: span 'Cust' does not end at token edges (tokens: ['Customs']): move the span, or teach "
+        "the tokenizer (rows.jsonl:3)",
         "error duplicate: b: same text as a, with other spans: remove one (rows.jsonl:2)",
     ]
     assert "4 passages, 8 words, 4 spans" in result.stdout
@@ -318,11 +319,11 @@ def test_check_against_another_split(tmp_path: Path) -> None:
 def test_check_with_the_tokens_of_a_model(tmp_path: Path) -> None:
     spacy.blank("en").to_disk(tmp_path / "model")
     path = tmp_path / "rows.jsonl"
-    path.write_text(row("a", "under 841(b)(1)(A), he said", (6, 18, "LEGAL_INSTRUMENT")), encoding="utf-8")
+    path.write_text(row("a", "It was 2C-B.", (7, 11, "SUBSTANCE")), encoding="utf-8")
     assert check(path).exit_code == 0
     result = check(path, "--model", tmp_path / "model")
     assert result.exit_code == 1
-    assert "error alignment: a: span '841(b)(1)(A)'" in result.stdout
+    assert "error alignment: a: span '2C-B'" in result.stdout
     result = check(path, "--model", tmp_path / "none")
     assert result.exit_code == 2
     assert "cannot be loaded" in result.stderr
