@@ -11,8 +11,9 @@ from typing import Final
 
 from .corpus import Span
 from .entity import COLOURS, INK, OTHER_COLOUR, label_order
-from .evaluation import CORRECT, ERRORS, Error, Evaluation, Pair, Prediction, Result, Score
+from .evaluation import Evaluation, Result, Score
 from .output import Output
+from .pairing import CORRECT, ERRORS, Error, Pair, Prediction
 from .plots import bar, curve, difference_bar, reliability
 from .reporting import Outcome, Rival, describe_error, interval
 from .webpage import escape
@@ -141,7 +142,7 @@ def _header(outcome: Outcome) -> str:
         (
             "documents",
             f"{len(evaluation.results):,}",
-            f"{sum(bool(r.errors) for r in evaluation.results):,} with errors",
+            f"{sum(bool(r.wrong) for r in evaluation.results):,} with errors",
         ),
     ]
     items = "".join(
@@ -305,7 +306,7 @@ def _documents(evaluation: Evaluation, limit: int) -> Iterator[str]:
         score = result.score
         yield (
             f"<details{' open' if not i else ''}><summary><b>{escape(result.document.id)}</b> "
-            f"{_plural(len(result.errors), 'error')}, F {score.f:.3f}, {score.gold:,} marked, {score.predicted:,} found"
+            f"{_plural(result.wrong, 'error')}, F {score.f:.3f}, {score.gold:,} marked, {score.predicted:,} found"
             '</summary>\n<div class="sides">'
             f"<div><h3>Marked</h3>{_text(result, gold=True)}</div><div><h3>Found</h3>{_text(result, gold=False)}</div>"
             "</div></details>"

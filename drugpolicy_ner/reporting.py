@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
-from .evaluation import LABEL, Comparison, Error, Evaluation, Score
+from .evaluation import Comparison, Evaluation, Score
 from .learning import Step
 from .output import Output
+from .pairing import LABEL, Error
 from .writing import visible
 
 if TYPE_CHECKING:
@@ -122,11 +123,11 @@ def _table(console: Console, title: str, headings: list[str], rows: list[list[st
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(visible(title)), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for i, heading in enumerate(headings):
         table.add_column(heading, justify="right" if i else "left", no_wrap=True)
     for i, row in enumerate(rows):
-        table.add_row(*(Text(visible(cell)) for cell in row), end_section=i == len(rows) - 2)
+        table.add_row(*(Text(visible(cell)) for cell in row), style="bold" if i == len(rows) - 1 else "")
     console.print(table)
 
 
@@ -150,8 +151,10 @@ def _scores(console: Console, evaluation: Evaluation) -> None:
                 str(strict.predicted),
             ]
         )
-    headings = ["label", "P", "R", "F", "F in 95 %", "partial F", "type-only F", "marked", "found"]
-    _table(console, f"{len(evaluation.results):,} documents, strict scores", headings, rows)
+    headings = ["label", "P", "R", "F", "in 95 %", "partial", "type", "marked", "found"]
+    _table(
+        console, f"{len(evaluation.results):,} documents: strict P, R and F; partial and type-only F", headings, rows
+    )
 
 
 def _rival(console: Console, rival: Rival) -> None:
@@ -167,8 +170,8 @@ def _rival(console: Console, rival: Rival) -> None:
         ]
         for name, diff in [*compared.labels.items(), ("micro", compared.micro)]
     ]
-    headings = ["label", "F", "other F", "difference", "in 95 %", "none or reverse"]
-    _table(console, f"against {rival.model}, paired bootstrap", headings, rows)
+    headings = ["label", "F", "other", "difference", "in 95 %", "none or reverse"]
+    _table(console, f"\nagainst {rival.model}, paired bootstrap", headings, rows)
 
 
 def _surfaces(console: Console, seen: Score, unseen: Score) -> None:
@@ -190,11 +193,11 @@ def _sources(console: Console, evaluation: Evaluation) -> None:
 
 
 def _errors(console: Console, evaluation: Evaluation, most: int) -> None:
-    worst = [result for result in evaluation.worst() if result.errors]
-    named = ", ".join(f"{result.document.id} ({len(result.errors)})" for result in worst[:_WORST])
+    worst = [result for result in evaluation.worst() if result.wrong]
+    named = ", ".join(f"{result.document.id} ({result.wrong})" for result in worst[:_WORST])
     _print(console, f"most errors: {named or 'no document has any'}")
-    total = sum(len(result.errors) for result in worst)
-    for error in islice((error for result in worst for error in result.errors), most):
+    total = sum(result.wrong for result in worst)
+    for error in islice((error for result in worst for error in result.errors()), most):
         _print(console, f"  {error.doc_id}: {describe_error(error)}: {_line(error)}")
     if most < total:
         _print(console, f"{total - most} more errors: --errors {total} shows all, as do --json and --html")
