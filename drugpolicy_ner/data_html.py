@@ -50,7 +50,7 @@ summary {{ padding: .45rem 0; cursor: pointer; }}
 details ul, details ol {{ margin: 0 0 1rem; padding: 0; list-style: none; }}
 details li {{ padding: .35rem 0; border-top: 1px dotted var(--line); }}
 @media (max-width: 40rem) {{
-  .row {{ grid-template: "name value" "bar bar" / 1fr auto; margin: .7rem 0; font-size: .85rem; }}
+  .row {{ grid-template: "name" "bar" "value" / 1fr; margin: .7rem 0; font-size: .9rem; }}
 }}
 """
 
@@ -135,12 +135,11 @@ def write_statistics(found: Statistics, output: Output, paths: Sequence[str]) ->
     most = max((label.spans for label in found.labels.values()), default=1)
     output.write("<section>\n<h2>Spans</h2>\n")
     for name, label in found.labels.items():
-        note = f"{label.spans:,} spans, {label.surfaces:,} different, in {label.documents:,} documents"
+        note = (
+            f"{label.spans:,} spans, {label.surfaces:,} different, in {label.documents:,} documents, "
+            f"{label.per_1000_words:.2f} in 1,000 words"
+        )
         output.write(_row(name, label.spans / most, note, LABEL_DEFINITIONS.get(name, "")))
-    output.write("</section>\n<section>\n<h2>Density</h2>\n")
-    dense = max((label.per_1000_words for label in found.labels.values()), default=0.0) or 1
-    for name, label in found.labels.items():
-        output.write(_row(name, label.per_1000_words / dense, f"{label.per_1000_words:.2f} in 1,000 words"))
     if found.actions:
         output.write("</section>\n<section>\n<h2>Action classes</h2>\n")
         top = max(found.actions.values())

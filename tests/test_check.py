@@ -226,6 +226,7 @@ def test_check_leakage():
         Document("k", f"{PHRASE.upper()} at all!"),
         Document("l", f"so {PHRASE} at last"),
         Document("m", f"{LONG} {' '.join(f'v{i}' for i in range(60))}"),
+        Document("m2", f"{LONG} {' '.join(f'u{i}' for i in range(60))}"),
         Document("n", "something else altogether was said there that day"),
     ]
     found = {finding.doc_id: (finding.error, finding.message) for finding in check_leakage(documents, others)}
@@ -235,7 +236,8 @@ def test_check_leakage():
     assert "near-duplicate of a of the other data: shares 3 sequences" in found["l"][1]
     assert found["m"] == (
         False,
-        "shares 1 sequence with b of the other data: 'for further details please contact the press office'",
+        "shares 1 sequence with the other data, as 'for further details please contact the press office' in b "
+        "(and 1 more document here)",
     )
     assert found.keys() == {"a", "k", "l", "m"}
 

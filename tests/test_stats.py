@@ -94,7 +94,7 @@ def test_stats_page(data: Path, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert page.endswith("</html>\n")
-    assert page.count("<svg") == 4 + 4 + 2 + 2 + 4  # bars of spans, density and actions; lengths of documents and spans
+    assert page.count("<svg") == 4 + 2 + 2 + 4  # bars of spans and of actions; lengths of documents and spans
     assert "src=" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert "prefers-color-scheme: dark" in page

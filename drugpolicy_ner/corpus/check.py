@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import AlignmentError
 from ..labels import ACTIONS, LABELS
 from .document import Document, Span
-from .similarity import NEAR, SHINGLE, WORD, bare, near_duplicates, owners, sequences
+from .similarity import MANY, NEAR, SHINGLE, WORD, bare, near_duplicates, owners, sequences
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer
@@ -349,6 +349,7 @@ def check_leakage(documents: Sequence[Document], others: Sequence[Document], nea
     texts = _by_text(others)
     grams = [sequences(other) for other in others]
     where = owners(grams)
+    shared: dict[frozenset[str], list[str]] = defaultdict(list)
     for document in documents:
         if document.id in ids:
             yield Finding("leak", document.id, "its id is that of a document in the other data")
@@ -359,18 +360,23 @@ def check_leakage(documents: Sequence[Document], others: Sequence[Document], nea
             continue
         own = sequences(document)
         common = own & where.keys()
-        if not common:
-            continue
-        counts = Counter(i for gram in common for i in where[gram])
-        most, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
-        close = [i for i, many in counts.items() if many > near * min(len(own), len(grams[i]))]
+        alike = {i: len(own & grams[i]) for i in sorted({i for gram in common for i in where[gram][:MANY]})}
+        close = [i for i, count in alike.items() if count > near * min(len(own), len(grams[i]))]
         if close:
-            nearest = max(close, key=lambda i: (counts[i], -i))
-            message = f"near-duplicate of {others[nearest].id} of the other data: shares {counts[nearest]} sequences"
+            nearest = max(close, key=alike.__getitem__)
+            message = f"near-duplicate of {others[nearest].id} of the other data: shares {alike[nearest]} sequences"
             yield Finding("leak", document.id, f"{message}, as {min(own & grams[nearest])!r}", error=True)
-        else:
-            message = f"shares {count} sequence{'s' * (count != 1)} with {others[most].id} of the other data"
-            yield Finding("leak", document.id, f"{message}: {min(own & grams[most])!r}")
+        elif common:
+            shared[frozenset(common)].append(document.id)
+    for gathered, holders in shared.items():
+        first = min(gathered)
+        message = f"shares {len(gathered)} sequence{'s' * (len(gathered) != 1)} with the other data, as {first!r}"
+        yield Finding("leak", holders[0], f"{message} in {others[where[first][0]].id}{_too(holders)}")
+
+
+def _too(ids: Sequence[str]) -> str:
+    more = len(ids) - 1
+    return f" (and {more:,} more document{'s' * (more > 1)} here)" if more else ""
 
 
 def _surface(document: Document, span: Span) -> str:

@@ -15,8 +15,8 @@ SHINGLE: Final = 8
 """Length in words of the sequences that are compared."""
 NEAR: Final = 0.3
 """Share of the shorter document's sequences that makes two documents near-duplicates."""
-
-_MANY: Final = 50  # documents with a sequence in common, from which on not every pair of them is looked at
+MANY: Final = 50
+"""Documents with a sequence in common, from which on not every pair of them is looked at."""
 
 
 def shingles(text: str, length: int = SHINGLE) -> set[str]:
@@ -73,7 +73,7 @@ def near_duplicates(
     shared: Counter[tuple[int, int]] = Counter()
     widespread = [0] * len(grams)
     for held in where.values():
-        if len(held) <= _MANY:
+        if len(held) <= MANY:
             shared.update(combinations(held, 2))
             continue
         for i in held:
