@@ -417,7 +417,7 @@ def test_check_puts_errors_first_and_goes_on(tmp_path: Path) -> None:
     assert findings[4].startswith("error alignment: us-4: span 'fent'")
     assert findings[5].startswith("error duplicate: us-4: same text as us-3, with other spans")
     assert findings[6].startswith(
-        "review labels: us-3: 'fentanyl' has several labels: SUBSTANCE 1 (us-2), DRUG 1 (us-3)"
+        "review labels: us-3: 'fentanyl' has several labels: SUBSTANCE 3 (us-1, us-2), DRUG 1 (us-3)"
     )
     assert findings[7].startswith("review unmarked: us-2: 'fentanyl' (SUBSTANCE) is unmarked")
 
