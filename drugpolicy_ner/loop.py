@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy
 import srsly
 from spacy.schemas import ConfigSchemaTraining
-from spacy.training.loop import subdivide_batch
 from spacy.util import registry
-from thinc.api import fix_random_seed
+from thinc.api import fix_random_seed, get_current_ops
 
 from .errors import DataError
 
@@ -99,39 +98,40 @@ def fit(
     config = nlp.config.interpolate()["training"]
     settings = registry.resolve(config, schema=ConfigSchemaTraining)
     optimizer = settings["optimizer"]
-    trained = [
-        name
+    frozen = settings["frozen_components"]
+    trained: dict[str, Any] = {
+        name: component
         for name, component in nlp.pipeline
-        if name not in settings["frozen_components"] and getattr(component, "is_trainable", False)
-    ]
+        if name not in frozen and getattr(component, "is_trainable", False)
+    }
     if config["seed"] is not None:
         fix_random_seed(config["seed"])
     dropouts = itertools.repeat(settings["dropout"]) if isinstance(settings["dropout"], float) else settings["dropout"]
     batches = _batches(examples, settings["batcher"], settings["max_epochs"], config["seed"])
     results: list[Evaluation] = []
     if (folder / CHECKPOINT).is_file():
-        results = _restore(nlp, optimizer, trained, folder / CHECKPOINT)
+        results = _restore(optimizer, trained, folder / CHECKPOINT)
         done = results[-1].step + 1
         for _ in zip(range(done), batches, dropouts, strict=False):
             optimizer.step_schedules()
-    first, losses = (results[-1].step + 1 if results else 0), {}
-    for step, (epoch, batch) in enumerate(batches, start=first):
+    losses: dict[str, float] = {}
+    no_optimizer: Any = False  # None would make spaCy create one; the updates are finished below
+    for step, (epoch, batch) in enumerate(batches, start=results[-1].step + 1 if results else 0):
         if _ends(results, step - 1, settings):
             break
         if settings["before_update"]:
             settings["before_update"](nlp, {"step": step, "epoch": epoch})
         drop = next(dropouts)
-        for part in subdivide_batch(batch, settings["accumulate_gradient"]):
+        for part in _parts(batch, settings["accumulate_gradient"]):
             nlp.update(
                 part,
                 drop=drop,
                 losses=losses,
-                sgd=False,
-                exclude=settings["frozen_components"],
+                sgd=no_optimizer,
+                exclude=frozen,
                 annotates=settings["annotating_components"],
             )
-        for name in trained:
-            component: Any = nlp.get_pipe(name)
+        for component in trained.values():
             component.finish_update(optimizer)
         optimizer.step_schedules()
         evaluation = None
@@ -140,12 +140,12 @@ def fit(
                 keeps, score = evaluate(nlp)
                 evaluation = Evaluation(step, float(sum(losses.values())), keeps, score)
                 if not results or evaluation.rank > max(result.rank for result in results):
-                    _write(folder / BEST, {"step": step, "weights": _weights(nlp, trained)})
+                    _write(folder / BEST, {"step": step, "weights": _weights(trained)})
             results.append(evaluation)
             losses = {}
-            _write(folder / CHECKPOINT, _state(nlp, optimizer, trained, results))
+            _write(folder / CHECKPOINT, _state(optimizer, trained, results))
         progress(Progress(step, settings["max_steps"], evaluation))
-    _load_weights(nlp, _read(folder / BEST)["weights"])
+    _load_weights(trained, _read(folder / BEST)["weights"])
     return results
 
 
@@ -170,38 +170,47 @@ def _batches(
             yield epoch, batch
 
 
-def _weights(nlp: Language, names: list[str]) -> dict[str, bytes]:
-    return {name: nlp.get_pipe(name).model.to_bytes() for name in names}
+def _parts(batch: Iterable[Example], count: int) -> Iterator[list[Example]]:
+    """Cut a batch into parts of about one size whose gradients add up to one update."""
+    ordered = sorted(batch, key=lambda example: len(example.predicted))
+    size = max(1, -(-len(ordered) // count))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
-def _load_weights(nlp: Language, weights: dict[str, bytes]) -> None:
-    for name, data in weights.items():
-        nlp.get_pipe(name).model.from_bytes(data)
+def _weights(trained: dict[str, Any]) -> dict[str, bytes]:
+    return {name: component.model.to_bytes() for name, component in trained.items()}
 
 
-def _state(nlp: Language, optimizer: Optimizer, names: list[str], results: list[Evaluation]) -> dict[str, Any]:
-    places = {key: place for place, key in _parameters(nlp, names).items()}
+def _load_weights(trained: dict[str, Any], weights: dict[str, bytes]) -> None:
+    for name, component in trained.items():
+        component.model.from_bytes(weights[name])
+
+
+def _state(optimizer: Optimizer, trained: dict[str, Any], results: list[Evaluation]) -> dict[str, Any]:
+    places, ops = {key: place for place, key in _parameters(trained).items()}, get_current_ops()
     state: dict[str, Any] = {
         "results": [asdict(result) for result in results],
-        "weights": _weights(nlp, names),
+        "weights": _weights(trained),
         "random": random.getstate(),
         "numpy": numpy.random.get_state(),
     }
     for field in (*_ARRAYS, *_COUNTS):
         values = getattr(optimizer, field) or {}
-        state[field] = {places[key]: _on_cpu(value) for key, value in values.items()}
+        state[field] = {places[key]: ops.to_numpy(value) for key, value in values.items()}
     if "torch" in sys.modules:
         state["torch"] = sys.modules["torch"].get_rng_state().numpy()
     return state
 
 
-def _restore(nlp: Language, optimizer: Optimizer, names: list[str], path: Path) -> list[Evaluation]:
+def _restore(optimizer: Optimizer, trained: dict[str, Any], path: Path) -> list[Evaluation]:
     state = _read(path)
-    _load_weights(nlp, state["weights"])
-    keys = _parameters(nlp, names)
+    _load_weights(trained, state["weights"])
+    keys, ops = _parameters(trained), get_current_ops()
     for field in _ARRAYS:
-        if getattr(optimizer, field) is not None:
-            setattr(optimizer, field, {keys[place]: _on_device(nlp, value) for place, value in state[field].items()})
+        if getattr(optimizer, field) is not None:  # arrays are copied: what msgpack gives is read-only
+            arrays = {keys[place]: ops.xp.array(value) for place, value in state[field].items()}
+            setattr(optimizer, field, arrays)
     for field in _COUNTS:
         setattr(optimizer, field, defaultdict(int, {keys[place]: value for place, value in state[field].items()}))
     version, numbers, gauss = state["random"]
@@ -213,27 +222,17 @@ def _restore(nlp: Language, optimizer: Optimizer, names: list[str], path: Path) 
     return [Evaluation(**result) for result in state["results"]]
 
 
-def _parameters(nlp: Language, names: list[str]) -> dict[str, tuple[int, str]]:
+def _parameters(trained: dict[str, Any]) -> dict[str, tuple[int, str]]:
     """Name each parameter by its place in the pipeline: the keys that an optimizer uses differ between processes."""
     found = {}
-    for name in names:
-        for i, node in enumerate(nlp.get_pipe(name).model.walk()):
+    for name, component in trained.items():
+        for i, node in enumerate(component.model.walk()):
             for parameter in node.param_names:
                 found[f"{name}/{i}/{parameter}"] = (node.id, parameter)
             for j, shim in enumerate(node.shims):
                 for parameter, _ in shim._model.named_parameters():
                     found[f"{name}/{i}/{j}/{parameter}"] = (shim.id, parameter)
     return found
-
-
-def _on_cpu(value: Any) -> Any:
-    return value.get() if hasattr(value, "get") else value
-
-
-def _on_device(nlp: Language, value: Any) -> Any:
-    from thinc.api import get_current_ops
-
-    return get_current_ops().asarray(numpy.array(value))  # a copy: what msgpack gives is read-only
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:
@@ -249,5 +248,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = srsly.read_msgpack(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"the checkpoint cannot be read ({error}): delete its folder and train anew", path=path) from None
+        raise DataError(
+            f"the checkpoint cannot be read ({error}): delete its folder and train anew", path=path
+        ) from None
     return state

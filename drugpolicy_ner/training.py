@@ -1,0 +1,357 @@
+"""Training: from annotated documents to a whole pipeline, anew or going on from a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from spacy.scorer import PRFScore
+from spacy.training import Example
+from thinc.api import fix_random_seed
+
+from . import __version__
+from .build import assemble_default, check_target, keep_trained, save
+from .corpus import Document, read_marked_path
+from .errors import DataError, DrugPolicyError, OutputError, UsageError
+from .loop import Progress, fit
+from .mixing import complete, gold, hold_out, labels_of, mix
+from .settings import check_settings, load_settings, new_pipeline, override, require_gpu
+from .shipped import corpus
+from .tagging import load_pipeline
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+    from thinc.api import Config
+
+SHIPPED: Final = "shipped"
+"""Stands for the model or the corpus that comes with the package."""
+
+_PLAN: Final = "plan.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Strict scores of a pipeline: start, end and label all right.
+
+    Args:
+        precision: Over all labels, as are the next two.
+        recall: Share of the annotated entities that were found.
+        f: Their harmonic mean.
+        labels: Label -> F.
+    """
+
+    precision: float
+    recall: float
+    f: float
+    labels: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Scores on the same documents of the model that training began with and of the one it gave.
+
+    Args:
+        documents: How many documents.
+        before: None where training began anew.
+        after: The result.
+    """
+
+    documents: int
+    before: Measure | None
+    after: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a training.
+
+    Args:
+        output: The folder of the pipeline.
+        labels: The labels of its ner.
+        steps: Updates made.
+        best_step: The update whose weights were taken.
+        seconds: Time that this call took.
+        new: Scores on the held-out part of the new documents, for the labels these carry.
+        old: Scores on the held-out part of the replay, for the labels that the model knew; None without replay.
+    """
+
+    output: str
+    labels: list[str]
+    steps: int
+    best_step: int
+    seconds: float
+    new: Comparison
+    old: Comparison | None
+
+
+def train(
+    data: str | Path,
+    output: str | Path,
+    *,
+    dev: str | Path | None = None,
+    base: str | Path | None = SHIPPED,
+    replay: str | Path | None = SHIPPED,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    fully_annotated: bool = False,
+    rules: bool = True,
+    max_drop: float = 0.01,
+    gpu_id: int = -1,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Outcome:
+    """Train a pipeline.
+
+    Until all is done, work is kept in a folder beside the output, ``NAME.training``, from which an interrupted training
+    is resumed.
+
+    Args:
+        data: Annotated documents to learn from, a file or a folder.
+        output: Folder of the pipeline to write; a pipeline that is there is replaced at the end.
+        dev: Documents by which the best weights are chosen; without them some of `data` are held out.
+        base: Name or folder of the model to go on from, ``shipped``, or None to begin anew.
+        replay: Documents with the labels that the model knew, so that it keeps them: a file, a folder, or a folder with
+            ``train`` and ``dev``; ``shipped`` is the authored corpus.
+        config: ``sm``, ``trf``, ``tune`` or a file; where training goes on from a model only its [training] counts.
+        overrides: Dotted settings that replace those of the config.
+        fully_annotated: Whether the documents carry all labels of the model; else those that occur nowhere in them are
+            taken from `base`.
+        rules: Whether the gazetteer, the forms and the other rule sources are added.
+        max_drop: How much micro F on the held-out part of the replay may fall.
+        gpu_id: Number of a GPU, or -1.
+        resume: Whether to go on with an interrupted training of the same data and settings.
+        say: Called with a line on each stage.
+        progress: Called after each update.
+
+    Raises:
+        UsageError: The settings or the model cannot be used, or there is nothing to resume.
+        DataError: The documents cannot be used.
+        OutputError: The output cannot be written.
+        DrugPolicyError: The model forgot more than `max_drop`; nothing is saved.
+    """
+    started = time.monotonic()
+    output = Path(output)
+    work = output.with_name(f"{output.name}.training")
+    check_target(output)
+    _check_work(work, resume)
+    settings = load_settings(config or ("sm" if base is None else "tune"), overrides if base is None else None)
+    if base is not None:
+        override(settings, overrides or {}, within="training")
+    check_settings(settings)
+    require_gpu(gpu_id)
+    new, new_dev = _documents(data, dev)
+    old, old_dev = _replay(replay)
+    seed = settings.interpolate()["training"]["seed"]
+    if seed is not None:
+        fix_random_seed(seed)
+    before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
+    pipeline = new_pipeline(settings) if before is None else before
+    tokenizer = pipeline.tokenizer
+    docs, dev_docs = gold(new, tokenizer), gold(new_dev, tokenizer)
+    old_docs, old_dev_docs = gold(old, tokenizer), gold(old_dev, tokenizer)
+    new_labels, known = labels_of(new), labels_of(old)
+    new_before = old_before = None
+    if before is not None:
+        if not rules:
+            keep_trained(before)
+        model_labels = frozenset(before.pipe_labels.get("ner", ()))
+        known &= model_labels
+        say("scoring the model to go on from")
+        new_before = measure(before, dev_docs, new_labels)
+        old_before = measure(before, old_dev_docs, known)
+        if not fully_annotated:
+            complete(docs, before, model_labels - new_labels)
+        complete(old_docs, before, model_labels - labels_of(old))
+        keep_trained(before)
+    examples = [Example(pipeline.make_doc(doc.text), doc) for doc in mix(docs, old_docs)]
+    _prepare(pipeline, settings, examples, anew=before is None)
+    floor = measure(pipeline, old_dev_docs, known).f - max_drop if before is not None else 0.0
+
+    def evaluate(nlp: Language) -> tuple[bool, float]:
+        found = measure(nlp, dev_docs, new_labels).f
+        if not old_dev_docs:
+            return True, found
+        kept = measure(nlp, old_dev_docs, known).f
+        return kept >= floor, (found + kept) / 2
+
+    _open_work(work, _plan(settings, base, examples), resume=resume)
+    say(
+        f"training on {len(docs)} documents"
+        + (f" and {len(old_docs)} of the replay" if old_docs else "")
+        + f"; held out: {len(dev_docs)}"
+        + (f" and {len(old_dev_docs)}" if old_dev_docs else "")
+    )
+    results = fit(pipeline, examples, evaluate, work, progress=progress)
+    best = max(results, key=lambda result: result.rank)
+    if rules:
+        say("assembling")
+        pipeline = assemble_default(pipeline, documents=new)
+    say("scoring the result")
+    outcome = Outcome(
+        output=str(output),
+        labels=sorted(pipeline.pipe_labels["ner"]),
+        steps=results[-1].step,
+        best_step=best.step,
+        seconds=0.0,
+        new=Comparison(len(dev_docs), new_before, measure(pipeline, dev_docs, new_labels)),
+        old=Comparison(len(old_dev_docs), old_before, measure(pipeline, old_dev_docs, known)) if old_dev_docs else None,
+    )
+    _check_drop(outcome, max_drop, work)
+    _describe(pipeline, outcome, base=base, replay=replay, words=sum(map(len, docs)), documents=len(docs))
+    save(pipeline, output)
+    shutil.rmtree(work)
+    return replace(outcome, seconds=round(time.monotonic() - started, 1))
+
+
+def measure(nlp: Language, docs: Sequence[Doc], labels: Collection[str]) -> Measure:
+    """Score a pipeline.
+
+    Args:
+        nlp: The pipeline.
+        docs: Documents as they were annotated.
+        labels: Which labels count.
+    """
+    scores = {label: PRFScore() for label in sorted(labels)}
+    for found, doc in zip(nlp.pipe(doc.text for doc in docs), docs, strict=True):
+        for label, score in scores.items():
+            score.score_set(_entities(found, label), _entities(doc, label))
+    total = PRFScore(
+        tp=sum(score.tp for score in scores.values()),
+        fp=sum(score.fp for score in scores.values()),
+        fn=sum(score.fn for score in scores.values()),
+    )
+    return Measure(total.precision, total.recall, total.fscore, {name: score.fscore for name, score in scores.items()})
+
+
+def _entities(doc: Doc, label: str) -> set[tuple[int, int]]:
+    return {(ent.start_char, ent.end_char) for ent in doc.ents if ent.label_ == label}
+
+
+def _documents(data: str | Path, dev: str | Path | None) -> tuple[list[Document], list[Document]]:
+    new = _read(data)
+    new, held_out = hold_out(new) if dev is None else (new, _read(dev))
+    if not labels_of(new):
+        raise DataError("no document has an annotated span: there is nothing to learn", path=data)
+    return new, held_out
+
+
+def _replay(replay: str | Path | None) -> tuple[list[Document], list[Document]]:
+    if replay is None:
+        return [], []
+    path = corpus() if replay == SHIPPED else Path(replay)
+    if (path / "train").is_dir() and (path / "dev").is_dir():
+        return _read(path / "train"), _read(path / "dev")
+    return hold_out(_read(path))
+
+
+def _read(path: str | Path) -> list[Document]:
+    if not Path(path).exists():
+        raise UsageError(f"{path}: no such file or folder")
+    documents = list(read_marked_path(path, scheme=False))
+    if not documents:
+        raise DataError("no document in it", path=path)
+    return documents
+
+
+def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, anew: bool) -> None:
+    """Get a pipeline ready to be trained."""
+    if anew:
+        pipeline.initialize(lambda: examples)
+        return
+    pipeline.config["training"] = settings.interpolate()["training"]
+    ner: Any = pipeline.get_pipe("ner")
+    for label in sorted({ent.label_ for example in examples for ent in example.reference.ents}):
+        ner.add_label(label)
+
+
+def _plan(settings: Config, base: str | Path | None, examples: Iterable[Example]) -> dict[str, str]:
+    """Return what must be the same where a training is resumed."""
+    digest = hashlib.sha256()
+    for example in examples:
+        doc = example.reference
+        marks = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+        digest.update(json.dumps([doc.text, marks]).encode())
+    return {
+        "version": __version__,
+        "base": str(base),
+        "settings": settings.interpolate().to_str(),
+        "examples": digest.hexdigest(),
+    }
+
+
+def _check_work(work: Path, resume: bool) -> None:
+    if resume and not work.is_dir():
+        raise UsageError(f"nothing to resume: there is no folder {work}")
+    if not resume and work.exists():
+        raise UsageError(f"{work}: holds an unfinished training: go on with --resume, or delete it")
+
+
+def _open_work(work: Path, plan: dict[str, str], *, resume: bool) -> None:
+    """Make the work folder, or see that the one that is there belongs to the same training."""
+    path = work / _PLAN
+    if resume and path.is_file():
+        with suppress(ValueError):
+            there = json.loads(path.read_text(encoding="utf-8"))
+            changed = [name for name in plan if there.get(name) != plan[name]]
+            if not changed:
+                return
+            raise UsageError(f"{work}: was begun with other {' and '.join(changed)}: give the same, or delete it")
+    try:
+        work.mkdir(exist_ok=resume)
+        partial = work / f".{_PLAN}"
+        partial.write_text(json.dumps(plan), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{work}: cannot be written: {error.strerror or error}") from error
+
+
+def _check_drop(outcome: Outcome, max_drop: float, work: Path) -> None:
+    if outcome.old is None or outcome.old.before is None:
+        return
+    before, after = outcome.old.before, outcome.old.after
+    if before.f - after.f > max_drop:
+        worst = max(before.labels, key=lambda label: before.labels[label] - after.labels[label])
+        raise DrugPolicyError(
+            f"not saved: micro F on the replay fell from {before.f:.3f} to {after.f:.3f}, by more than --max-drop "
+            f"{max_drop:g} (most for {worst}: {before.labels[worst]:.3f} to {after.labels[worst]:.3f}); new documents: "
+            f"{outcome.new.after.f:.3f}. To take it, go on with --resume and a greater --max-drop; else delete {work}"
+        )
+
+
+def _describe(
+    nlp: Language, outcome: Outcome, *, base: str | Path | None, replay: str | Path | None, words: int, documents: int
+) -> None:
+    """Put scores and provenance into the meta that is saved, from which `package` writes the card."""
+    new = outcome.new.after
+    performance: dict[str, Any] = {
+        "ents_p": new.precision,
+        "ents_r": new.recall,
+        "ents_f": new.f,
+        "ents_per_type": {label: {"f": f} for label, f in new.labels.items()},
+    }
+    if outcome.old is not None:
+        performance["replay_ents_f"] = outcome.old.after.f
+        performance["replay_ents_per_type"] = {label: {"f": f} for label, f in outcome.old.after.labels.items()}
+        if outcome.old.before is not None:
+            performance["replay_ents_f_before"] = outcome.old.before.f
+    began = (
+        "anew" if base is None else "the model that ships with drugpolicy-ner" if base == SHIPPED else Path(base).name
+    )
+    notes = [
+        f"Trained from {began} on {documents} documents of {words} tokens; scored on {outcome.new.documents} held out."
+    ]
+    if replay is not None:
+        kept = (
+            "the authored corpus of drugpolicy-ner" if replay == SHIPPED else "documents with the labels known before"
+        )
+        notes.append(f"So that nothing is forgotten, it was trained on {kept} too.")
+    nlp.meta.update(performance=performance, notes=" ".join(notes))
