@@ -188,7 +188,7 @@ def _load_weights(trained: dict[str, Any], weights: dict[str, bytes]) -> None:
 
 
 def _state(optimizer: Optimizer, trained: dict[str, Any], results: list[Evaluation]) -> dict[str, Any]:
-    places, ops = {key: place for place, key in _parameters(trained).items()}, get_current_ops()
+    places = {key: place for place, key in _parameters(trained).items()}
     state: dict[str, Any] = {
         "results": [asdict(result) for result in results],
         "weights": _weights(trained),
@@ -197,7 +197,7 @@ def _state(optimizer: Optimizer, trained: dict[str, Any], results: list[Evaluati
     }
     for field in (*_ARRAYS, *_COUNTS):
         values = getattr(optimizer, field) or {}
-        state[field] = {places[key]: ops.to_numpy(value) for key, value in values.items()}
+        state[field] = {places[key]: _in_memory(value) for key, value in values.items()}
     if "torch" in sys.modules:
         state["torch"] = sys.modules["torch"].get_rng_state().numpy()
     return state
@@ -220,6 +220,11 @@ def _restore(optimizer: Optimizer, trained: dict[str, Any], path: Path) -> list[
         torch = sys.modules["torch"]
         torch.set_rng_state(torch.from_numpy(numpy.array(state["torch"])))
     return [Evaluation(**result) for result in state["results"]]
+
+
+def _in_memory(value: Any) -> Any:
+    """Copy an array from a GPU."""
+    return value.get() if hasattr(value, "get") else value
 
 
 def _parameters(trained: dict[str, Any]) -> dict[str, tuple[int, str]]:
@@ -246,9 +251,7 @@ def _write(path: Path, state: dict[str, Any]) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = srsly.read_msgpack(path)
+        state: Any = srsly.read_msgpack(path)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"the checkpoint cannot be read ({error}): delete its folder and train anew", path=path
-        ) from None
-    return state
+        raise DataError(f"cannot be read ({error}): delete the folder and train anew", path=path) from None
+    return dict(state)

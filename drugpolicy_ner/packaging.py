@@ -50,8 +50,8 @@ def package(
 ) -> Path:
     """Make a wheel of a pipeline.
 
-    It requires this version of drugpolicy-ner or a later one of the same minor version, and whatever else the pipeline's
-    config names. Labels, scores and what it was trained on stand in its card, which is its README.
+    It requires this version of drugpolicy-ner or a later one of the same minor version, and whatever else the
+    pipeline's config names. Labels, scores and what it was trained on stand in its card, which is its README.
 
     Args:
         model: Name or folder of a pipeline.
@@ -116,8 +116,8 @@ def card(meta: Mapping[str, Any]) -> str:
         "",
         "## Labels and scores",
         "",
-        "F of exact spans, in hundredths, on documents that were held out of training: those with the labels it was taught, "
-        "and those with the labels it knew before (-: not scored there).",
+        "F of exact spans, in hundredths, on documents that were held out of training: those with the labels that it "
+        "was taught, and those with the labels that it knew before (-: not scored there).",
         "",
         "| label | F, new documents | F, earlier labels | what it marks |",
         "|---|---|---|---|",
@@ -139,8 +139,8 @@ def card(meta: Mapping[str, Any]) -> str:
         "",
         "## Licence",
         "",
-        f"{meta.get('license') or 'Not stated'}. It holds names, forms and, where training went on from the shipped model, "
-        "weights of drugpolicy-ner (MIT).",
+        f"{meta.get('license') or 'Not stated'}. It holds names, forms and, where training went on from the shipped "
+        "model, weights of drugpolicy-ner (MIT).",
         "",
         f"Needs {', '.join(meta['requirements'])}.",
         "",
@@ -167,7 +167,7 @@ def _check(name: str, version: str) -> None:
 def _is_pipeline(name: str) -> bool:
     from spacy.util import registry
 
-    return name != "drugpolicy_ner" and registry.models.entry_points and name in registry.models.get_entry_points()
+    return name != "drugpolicy_ner" and name in registry.models.get_entry_points()
 
 
 def _requirements(nlp: Language) -> list[str]:
@@ -256,7 +256,7 @@ def _build(source: Path, output: Path) -> Path:
     builder = build.ProjectBuilder(source, runner=quiet_subprocess_runner)
     missing = builder.check_dependencies("wheel")
     if missing:
-        names = ", ".join(sorted(requirement for chain in missing for requirement in chain[:1]))
+        names = ", ".join(sorted(chain[0] for chain in missing))
         raise UsageError(f"the wheel cannot be built without {names}: pip install 'drugpolicy-ner[train]'")
     try:
         return Path(builder.build("wheel", output))

@@ -58,8 +58,8 @@ def train(
         bool,
         typer.Option(
             "--complete",
-            help="The documents carry every label that the model knows. Without it, labels that occur nowhere in them are "
-            "taken from the model to go on from.",
+            help="The documents carry every label that the model knows. Without it, labels that occur nowhere in "
+            "them are taken from the model to go on from.",
         ),
     ] = False,
     config: Annotated[
