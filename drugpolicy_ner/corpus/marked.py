@@ -11,22 +11,23 @@ A file holds passages, each a header and a body::
 
 The header is the id line and ``key: value`` lines; a blank line ends it. The body runs to the next id line; blank
 lines and spaces at its two ends are not part of the text. A backslash takes the next character literally
-(``\{`` ``\}`` ``\\``, and ``\=`` at the start of a line); ``\n`` ``\r`` ``\t`` ``\s`` stand for newline, carriage
-return, tab and space.
+(``\{`` ``\}`` ``\\``, ``\=`` at the start of a line, ``\:`` in a key); ``\n`` ``\r`` ``\t`` ``\s`` stand for newline,
+carriage return, tab and space, in the header too.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import DataError
+from ..output import Output
 from .document import Document, Span
+from .source import Found, Notes, ReadOptions, join_label, read_text
 
 _ID_LINE = re.compile(r"^=== ?(.*)$")
-_KEY_LINE = re.compile(r"^([a-z_]+): ?(.*)$")
+_KEY_LINE = re.compile(r"^((?:[^\s:\\]|\\.)+): ?(.*)$")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "s": " "}
 _ESCAPED = {value: key for key, value in _ESCAPES.items()}
 _EDGE = " \t\r\n"
@@ -46,15 +47,7 @@ def read_marked(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
         DataError: With file and line, for whatever breaks the format.
     """
     path = Path(path)
-    raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8", path=path, line=line
-        ) from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
     starts = [i for i, line in enumerate(lines) if _ID_LINE.match(line)]
     first = starts[0] if starts else len(lines)
     for i in range(first):
@@ -103,30 +96,58 @@ def write_marked(docs: Iterable[Document], *, scheme: bool = True) -> str:
         scheme: Whether labels must be those of the built-in scheme.
 
     Raises:
-        DataError: A document that breaks the scheme, or an id or meta field that a header cannot hold.
+        DataError: A document that breaks the scheme or has no id.
     """
-    parts = []
-    for doc in docs:
-        doc.check(scheme=scheme)
-        header = [f"=== {doc.id}", *(f"{key}: {value}" if value else f"{key}:" for key, value in doc.meta.items())]
-        patterns = [_ID_LINE, *[_KEY_LINE] * len(doc.meta)]
-        for line, value, pattern in zip(header, [doc.id, *doc.meta.values()], patterns, strict=True):
-            if not pattern.match(line) or value != value.strip() or "\n" in line or "\r" in line or line == "=== ":
-                raise DataError(f"a header cannot hold the line {line!r}", doc_id=doc.id)
-        body, cursor = [], 0
-        for span in sorted(doc.spans):
-            tag = f"{span.label}:{span.action}" if span.action else span.label
-            surface = _escape(doc.text[span.start : span.end])
-            body += [_escape(doc.text[cursor : span.start]), "{{", surface, "|", tag, "}}"]
-            cursor = span.end
-        body.append(_escape(doc.text[cursor:]))
-        parts.append("\n".join(header) + "\n\n" + _protect("".join(body)) + "\n")
-    return "\n".join(parts)
+    return "\n".join(_written(doc, scheme) for doc in docs)
+
+
+def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+    """Read a file with labels of any scheme.
+
+    Args:
+        path: The file.
+        options: Not needed here.
+        notes: Takes nothing: all is read.
+
+    Raises:
+        DataError: As `read_marked`.
+    """
+    for document in read_marked(path, scheme=False):
+        yield Found(document, path)
+
+
+def write(documents: Iterable[Document], output: Output, notes: Notes) -> None:
+    """Write documents with labels of any scheme to a stream.
+
+    Args:
+        documents: The documents.
+        output: The stream.
+        notes: Takes nothing: the format holds all that a document has.
+    """
+    for i, document in enumerate(documents):
+        output.write(("\n" if i else "") + _written(document, False))
+
+
+def _written(doc: Document, scheme: bool) -> str:
+    doc.check(scheme=scheme)
+    if not doc.id or "" in doc.meta:
+        raise DataError("a header cannot hold an empty id or the name of a field that is empty", doc_id=doc.id)
+    header = [f"=== {_header(doc.id)}"]
+    for key, value in doc.meta.items():
+        name = re.sub(r"\s", lambda white: "\\" + _ESCAPED.get(white[0], white[0]), _header(key)).replace(":", "\\:")
+        header.append(f"{name}: {_header(value)}" if value else f"{name}:")
+    body, cursor = [], 0
+    for span in sorted(doc.spans):
+        surface = _escape(doc.text[span.start : span.end])
+        body += [_escape(doc.text[cursor : span.start]), "{{", surface, "|", join_label(span), "}}"]
+        cursor = span.end
+    body.append(_escape(doc.text[cursor:]))
+    return "\n".join(header) + "\n\n" + _protect("".join(body)) + "\n"
 
 
 def _passage(lines: list[str], start: int, stop: int, path: Path, scheme: bool) -> Document:
     match = _ID_LINE.match(lines[start])
-    doc_id = match.group(1).strip() if match else ""
+    doc_id = _plain(match.group(1).strip(_EDGE)) if match else ""
     if not doc_id:
         raise DataError("a passage needs an id after '==='", path=path, line=start + 1)
     meta: dict[str, str] = {}
@@ -140,9 +161,10 @@ def _passage(lines: list[str], start: int, stop: int, path: Path, scheme: bool) 
                 line=i + 1,
                 doc_id=doc_id,
             )
-        if key.group(1) in meta:
-            raise DataError(f"header field {key.group(1)!r} stands twice", path=path, line=i + 1, doc_id=doc_id)
-        meta[key.group(1)] = key.group(2).strip()
+        name = _plain(key.group(1))
+        if name in meta:
+            raise DataError(f"header field {name!r} stands twice", path=path, line=i + 1, doc_id=doc_id)
+        meta[name] = _plain(key.group(2).strip(_EDGE))
         i += 1
     body = lines[i:stop]
     while body and not body[0].strip(_EDGE):
@@ -203,13 +225,27 @@ def _parse_body(body: str, path: Path, first_line: int, doc_id: str) -> tuple[st
     return "".join(out), tuple(spans)
 
 
+def _plain(header: str) -> str:
+    """Resolve the escapes in a part of the header."""
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), header, flags=re.DOTALL)
+
+
+def _header(value: str) -> str:
+    """Escape what would end a line of the header or be stripped."""
+    return _protect_edges(value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r"))
+
+
 def _escape(text: str) -> str:
     return re.sub(r"[\\{}]", r"\\\g<0>", text).replace("\r", "\\r")
 
 
 def _protect(body: str) -> str:
     """Keep what the reader would strip or take for an id line."""
-    body = re.sub(r"^===", r"\\===", body, flags=re.MULTILINE)
+    return _protect_edges(re.sub(r"^===", r"\\===", body, flags=re.MULTILINE))
+
+
+def _protect_edges(body: str) -> str:
+    """Keep white space at the two ends."""
     head = len(body) - len(body.lstrip(_EDGE))
     tail = len(body.rstrip(_EDGE))
     edges = [body[:head], body[max(head, tail) :]]

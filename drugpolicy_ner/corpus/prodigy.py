@@ -1,0 +1,77 @@
+"""JSON Lines of Prodigy (``db-out`` and ``db-in``).
+
+A line is ``{"text", "spans": [{"start", "end", "label"}], "answer", "meta"}``; offsets count characters, as spaCy does.
+Only accepted answers are read: what was rejected or ignored is left out and counted. The action class is a field
+``action`` of a span, the id a field ``id`` of the line. Prodigy's own bookkeeping (fields that begin with ``_``, and
+``tokens``, which it makes anew) is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..output import Output
+from .document import Document, Span
+from .jsonl import rest
+from .settle import Mention, locate
+from .source import Found, Notes, Offsets, ReadOptions, Row, as_id, numbered, read_rows, split_label
+
+_KNOWN = frozenset({"id", "spans", "answer", "tokens", "relations", "options", "accept"})
+_LEFT_OUT = ("relations", "options")
+
+
+def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+    """Read a file.
+
+    Args:
+        path: The file.
+        options: What offsets count and where the text stands.
+        notes: Takes what is left out.
+
+    Raises:
+        DataError: A line that is not of this shape.
+    """
+    for number, fields in read_rows(path):
+        doc_id = as_id(fields.get("id")) or numbered(path, number)
+        row = Row(fields, path, number, doc_id)
+        answer = fields.get("answer", "accept")
+        if answer not in ("accept", "reject", "ignore"):
+            raise row.fail(f"field 'answer' is {answer!r}: accept, reject or ignore")
+        if answer != "accept":
+            notes.add(f"documents answered with {answer} left out", doc_id)
+            continue
+        text = row.text(options.text_field)
+        mentions = []
+        for item in row.items("spans"):
+            span = row.inner(item, "a span")
+            label, action = split_label(span.text("label"))
+            action = action or str(span.fields.get("action") or "")
+            surface = span.fields.get("text")
+            mention = Span(span.number("start"), span.number("end"), label, action)
+            mentions.append(Mention(mention, surface if isinstance(surface, str) else None))
+        spans = locate(text, mentions, row, [options.offsets or Offsets.CHARACTERS])
+        for name in _LEFT_OUT:
+            notes.add(f"{name} left out", doc_id, len(row.items(name)))
+        own = {name for name in fields if name.startswith("_")}
+        meta = rest(fields, {options.text_field, *_KNOWN, *own}, row)
+        yield Found(Document(doc_id, text, spans, meta), path, number)
+
+
+def write(documents: Iterable[Document], output: Output, notes: Notes) -> None:
+    """Write a line a document, answered with accept.
+
+    Args:
+        documents: The documents.
+        output: The stream.
+        notes: Takes nothing: the format holds all that a document has.
+    """
+    for document in documents:
+        spans = [
+            {"start": span.start, "end": span.end, "label": span.label}
+            | ({"action": span.action} if span.action else {})
+            for span in document.spans
+        ]
+        row = {"id": document.id, "text": document.text, "spans": spans, "meta": document.meta, "answer": "accept"}
+        output.write(json.dumps(row, ensure_ascii=False) + "\n")
