@@ -99,11 +99,7 @@ def fit(
     settings = registry.resolve(config, schema=ConfigSchemaTraining)
     optimizer = settings["optimizer"]
     frozen = settings["frozen_components"]
-    trained: dict[str, Any] = {
-        name: component
-        for name, component in nlp.pipeline
-        if name not in frozen and getattr(component, "is_trainable", False)
-    }
+    trained = {name: component for name, component in trainable(nlp).items() if name not in frozen}
     if config["seed"] is not None:
         fix_random_seed(config["seed"])
     dropouts = itertools.repeat(settings["dropout"]) if isinstance(settings["dropout"], float) else settings["dropout"]
@@ -147,6 +143,11 @@ def fit(
         progress(Progress(step, settings["max_steps"], evaluation))
     _load_weights(trained, _read(folder / BEST)["weights"])
     return results
+
+
+def trainable(nlp: Language) -> dict[str, Any]:
+    """Return the components of a pipeline that have weights, by name."""
+    return {name: component for name, component in nlp.pipeline if getattr(component, "is_trainable", False)}
 
 
 def _ends(results: list[Evaluation], step: int, settings: dict[str, Any]) -> bool:

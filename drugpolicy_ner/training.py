@@ -8,19 +8,20 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy.scorer import PRFScore
 from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from . import __version__
 from .build import assemble_default, check_target, keep_trained, save
-from .corpus import Document, read_marked_path
+from .corpus import Document
+from .corpus.formats import read_documents
 from .errors import DataError, DrugPolicyError, OutputError, UsageError
-from .loop import Progress, fit
+from .evaluation import Scores, evaluate
+from .loop import Progress, fit, trainable
 from .mixing import complete, gold, hold_out, labels_of, mix
 from .settings import check_settings, load_settings, new_pipeline, override, require_gpu
 from .shipped import corpus
@@ -28,7 +29,6 @@ from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
-    from spacy.tokens import Doc
     from thinc.api import Config
 
 SHIPPED: Final = "shipped"
@@ -38,25 +38,8 @@ _PLAN: Final = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """Strict scores of a pipeline: start, end and label all right.
-
-    Args:
-        precision: Over all labels, as are the next two.
-        recall: Share of the annotated entities that were found.
-        f: Their harmonic mean.
-        labels: Label -> F.
-    """
-
-    precision: float
-    recall: float
-    f: float
-    labels: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Scores on the same documents of the model that training began with and of the one it gave.
+    """Strict scores on the same documents of the model that training began with and of the one it gave.
 
     Args:
         documents: How many documents.
@@ -65,8 +48,8 @@ class Comparison:
     """
 
     documents: int
-    before: Measure | None
-    after: Measure
+    before: Scores | None
+    after: Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +74,17 @@ class Outcome:
     new: Comparison
     old: Comparison | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        found: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, scores in (("new", self.new), ("old", self.old)):
+            found[name] = scores and {
+                "documents": scores.documents,
+                "before": scores.before and scores.before.as_dict(),
+                "after": scores.after.as_dict(),
+            }
+        return found
+
 
 def train(
     data: str | Path,
@@ -99,6 +93,7 @@ def train(
     dev: str | Path | None = None,
     base: str | Path | None = SHIPPED,
     replay: str | Path | None = SHIPPED,
+    annotated: str | Path | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     fully_annotated: bool = False,
@@ -121,6 +116,7 @@ def train(
         base: Name or folder of the model to go on from, ``shipped``, or None to begin anew.
         replay: Documents with the labels that the model knew, so that it keeps them: a file, a folder, or a folder with
             ``train`` and ``dev``; ``shipped`` is the authored corpus.
+        annotated: Marked text that stands for the authored corpus where the action classes of verbs are learned.
         config: ``sm``, ``trf``, ``tune`` or a file; where training goes on from a model only its [training] counts.
         overrides: Dotted settings that replace those of the config.
         fully_annotated: Whether the documents carry all labels of the model; else those that occur nowhere in them are
@@ -156,45 +152,44 @@ def train(
     before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
     pipeline = new_pipeline(settings) if before is None else before
     tokenizer = pipeline.tokenizer
-    docs, dev_docs = gold(new, tokenizer), gold(new_dev, tokenizer)
-    old_docs, old_dev_docs = gold(old, tokenizer), gold(old_dev, tokenizer)
-    new_labels, known = labels_of(new), labels_of(old)
+    docs, old_docs = gold(new, tokenizer), gold(old, tokenizer)
+    gold([*new_dev, *old_dev], tokenizer)  # raises where a span could never be found
+    labels, known = labels_of(new), labels_of(old)
     new_before = old_before = None
+    floor = 0.0
     if before is not None:
         if not rules:
             keep_trained(before)
-        model_labels = frozenset(before.pipe_labels.get("ner", ()))
-        known &= model_labels
         say("scoring the model to go on from")
-        new_before = measure(before, dev_docs, new_labels)
-        old_before = measure(before, old_dev_docs, known)
+        can = frozenset(before.pipe_labels.get("ner", ()))
+        new_before = _score(before, new_dev, labels)
         if not fully_annotated:
-            complete(docs, before, model_labels - new_labels)
-        complete(old_docs, before, model_labels - labels_of(old))
+            complete(docs, before, can - labels)
+        complete(old_docs, before, can - known)
+        known &= can
+        if old_dev:
+            old_before = _score(before, old_dev, known)
         keep_trained(before)
+        if old_dev:
+            floor = _score(before, old_dev, known).micro.f - max_drop
     examples = [Example(pipeline.make_doc(doc.text), doc) for doc in mix(docs, old_docs)]
     _prepare(pipeline, settings, examples, anew=before is None)
-    floor = measure(pipeline, old_dev_docs, known).f - max_drop if before is not None else 0.0
 
-    def evaluate(nlp: Language) -> tuple[bool, float]:
-        found = measure(nlp, dev_docs, new_labels).f
-        if not old_dev_docs:
+    def judge(nlp: Language) -> tuple[bool, float]:
+        found = _score(nlp, new_dev, labels).micro.f
+        if not old_dev:
             return True, found
-        kept = measure(nlp, old_dev_docs, known).f
+        kept = _score(nlp, old_dev, known).micro.f
         return kept >= floor, (found + kept) / 2
 
-    _open_work(work, _plan(settings, base, examples), resume=resume)
-    say(
-        f"training on {len(docs)} documents"
-        + (f" and {len(old_docs)} of the replay" if old_docs else "")
-        + f"; held out: {len(dev_docs)}"
-        + (f" and {len(old_dev_docs)}" if old_dev_docs else "")
-    )
-    results = fit(pipeline, examples, evaluate, work, progress=progress)
+    _open_work(work, _plan(pipeline, settings, examples), resume=resume)
+    replayed = (f" and {len(old)} of the replay", f" and {len(old_dev)}") if old else ("", "")
+    say(f"training on {len(new)} documents{replayed[0]}; held out: {len(new_dev)}{replayed[1]}")
+    results = fit(pipeline, examples, judge, work, progress=progress)
     best = max(results, key=lambda result: result.rank)
     if rules:
         say("assembling")
-        pipeline = assemble_default(pipeline, documents=new)
+        pipeline = assemble_default(pipeline, documents=new, annotated=annotated)
     say("scoring the result")
     outcome = Outcome(
         output=str(output),
@@ -202,38 +197,18 @@ def train(
         steps=results[-1].step,
         best_step=best.step,
         seconds=0.0,
-        new=Comparison(len(dev_docs), new_before, measure(pipeline, dev_docs, new_labels)),
-        old=Comparison(len(old_dev_docs), old_before, measure(pipeline, old_dev_docs, known)) if old_dev_docs else None,
+        new=Comparison(len(new_dev), new_before, _score(pipeline, new_dev, labels)),
+        old=Comparison(len(old_dev), old_before, _score(pipeline, old_dev, known)) if old_dev else None,
     )
     _check_drop(outcome, max_drop, work)
-    _describe(pipeline, outcome, base=base, replay=replay, words=sum(map(len, docs)), documents=len(docs))
+    _describe(pipeline, outcome, base=base, replay=replay, documents=new)
     save(pipeline, output)
     shutil.rmtree(work)
     return replace(outcome, seconds=round(time.monotonic() - started, 1))
 
 
-def measure(nlp: Language, docs: Sequence[Doc], labels: Collection[str]) -> Measure:
-    """Score a pipeline.
-
-    Args:
-        nlp: The pipeline.
-        docs: Documents as they were annotated.
-        labels: Which labels count.
-    """
-    scores = {label: PRFScore() for label in sorted(labels)}
-    for found, doc in zip(nlp.pipe(doc.text for doc in docs), docs, strict=True):
-        for label, score in scores.items():
-            score.score_set(_entities(found, label), _entities(doc, label))
-    total = PRFScore(
-        tp=sum(score.tp for score in scores.values()),
-        fp=sum(score.fp for score in scores.values()),
-        fn=sum(score.fn for score in scores.values()),
-    )
-    return Measure(total.precision, total.recall, total.fscore, {name: score.fscore for name, score in scores.items()})
-
-
-def _entities(doc: Doc, label: str) -> set[tuple[int, int]]:
-    return {(ent.start_char, ent.end_char) for ent in doc.ents if ent.label_ == label}
+def _score(nlp: Language, documents: Sequence[Document], labels: Collection[str]) -> Scores:
+    return evaluate(nlp, documents, labels=labels).strict
 
 
 def _documents(data: str | Path, dev: str | Path | None) -> tuple[list[Document], list[Document]]:
@@ -256,10 +231,7 @@ def _replay(replay: str | Path | None) -> tuple[list[Document], list[Document]]:
 def _read(path: str | Path) -> list[Document]:
     if not Path(path).exists():
         raise UsageError(f"{path}: no such file or folder")
-    documents = list(read_marked_path(path, scheme=False))
-    if not documents:
-        raise DataError("no document in it", path=path)
-    return documents
+    return list(read_documents(path))
 
 
 def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, anew: bool) -> None:
@@ -273,18 +245,19 @@ def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, a
         ner.add_label(label)
 
 
-def _plan(settings: Config, base: str | Path | None, examples: Iterable[Example]) -> dict[str, str]:
+def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[str, str]:
     """Return what must be the same where a training is resumed."""
-    digest = hashlib.sha256()
+    data, weights = hashlib.sha256(), hashlib.sha256()
     for example in examples:
         doc = example.reference
-        marks = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
-        digest.update(json.dumps([doc.text, marks]).encode())
+        data.update(json.dumps([doc.text, [(ent.start, ent.end, ent.label_) for ent in doc.ents]]).encode())
+    for component in trainable(nlp).values():
+        weights.update(component.model.to_bytes())
     return {
         "version": __version__,
-        "base": str(base),
         "settings": settings.interpolate().to_str(),
-        "examples": digest.hexdigest(),
+        "documents": data.hexdigest(),
+        "first weights": weights.hexdigest(),
     }
 
 
@@ -318,40 +291,52 @@ def _check_drop(outcome: Outcome, max_drop: float, work: Path) -> None:
     if outcome.old is None or outcome.old.before is None:
         return
     before, after = outcome.old.before, outcome.old.after
-    if before.f - after.f > max_drop:
-        worst = max(before.labels, key=lambda label: before.labels[label] - after.labels[label])
+    if before.micro.f - after.micro.f > max_drop:
+        drops = {label: score.f - after.labels[label].f for label, score in before.labels.items()}
+        worst = max(drops, key=lambda label: drops[label])
         raise DrugPolicyError(
-            f"not saved: micro F on the replay fell from {before.f:.3f} to {after.f:.3f}, by more than --max-drop "
-            f"{max_drop:g} (most for {worst}: {before.labels[worst]:.3f} to {after.labels[worst]:.3f}); new documents: "
-            f"{outcome.new.after.f:.3f}. To take it, go on with --resume and a greater --max-drop; else delete {work}"
+            f"not saved: micro F on the replay fell from {before.micro.f:.3f} to {after.micro.f:.3f}, by more than "
+            f"--max-drop {max_drop:g} (most for {worst}: {before.labels[worst].f:.3f} to {after.labels[worst].f:.3f}); "
+            f"on the new documents it is {outcome.new.after.micro.f:.3f}. To take it, go on with --resume and a "
+            f"greater --max-drop; else delete {work}"
         )
 
 
 def _describe(
-    nlp: Language, outcome: Outcome, *, base: str | Path | None, replay: str | Path | None, words: int, documents: int
+    nlp: Language,
+    outcome: Outcome,
+    *,
+    base: str | Path | None,
+    replay: str | Path | None,
+    documents: Sequence[Document],
 ) -> None:
     """Put scores and provenance into the meta that is saved, from which `package` writes the card."""
     new = outcome.new.after
     performance: dict[str, Any] = {
-        "ents_p": new.precision,
-        "ents_r": new.recall,
-        "ents_f": new.f,
-        "ents_per_type": {label: {"f": f} for label, f in new.labels.items()},
+        "ents_p": new.micro.precision,
+        "ents_r": new.micro.recall,
+        "ents_f": new.micro.f,
+        "ents_per_type": _per_type(new),
     }
     if outcome.old is not None:
-        performance["replay_ents_f"] = outcome.old.after.f
-        performance["replay_ents_per_type"] = {label: {"f": f} for label, f in outcome.old.after.labels.items()}
+        performance["replay_ents_f"] = outcome.old.after.micro.f
+        performance["replay_ents_per_type"] = _per_type(outcome.old.after)
         if outcome.old.before is not None:
-            performance["replay_ents_f_before"] = outcome.old.before.f
-    began = (
-        "anew" if base is None else "the model that ships with drugpolicy-ner" if base == SHIPPED else Path(base).name
+            performance["replay_ents_f_before"] = outcome.old.before.micro.f
+    began = "anew" if base is None else "from the model of drugpolicy-ner" if base == SHIPPED else "from another model"
+    words = sum(len(document.text.split()) for document in documents)
+    notes = (
+        f"Trained {began} on {len(documents)} documents of {words} words and scored on {outcome.new.documents} that "
+        "were held out to choose the weights by."
     )
-    notes = [
-        f"Trained from {began} on {documents} documents of {words} tokens; scored on {outcome.new.documents} held out."
-    ]
     if replay is not None:
         kept = (
             "the authored corpus of drugpolicy-ner" if replay == SHIPPED else "documents with the labels known before"
         )
-        notes.append(f"So that nothing is forgotten, it was trained on {kept} too.")
-    nlp.meta.update(performance=performance, notes=" ".join(notes))
+        notes += f" So that nothing is forgotten, it was trained on {kept} too."
+    nlp.meta.update(performance=performance, notes=notes)
+
+
+def _per_type(scores: Scores) -> dict[str, dict[str, float]]:
+    """Return scores by label as spaCy's meta has them."""
+    return {label: {"p": score.precision, "r": score.recall, "f": score.f} for label, score in scores.labels.items()}

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +120,7 @@ def train(
                 say=say,
                 progress=progress,
             )
-        stream.write(json.dumps(asdict(outcome), indent=2) + "\n" if as_json else _summary(outcome))
+        stream.write(json.dumps(outcome.as_dict(), indent=2) + "\n" if as_json else _summary(outcome))
 
 
 def assemble(
@@ -196,7 +195,7 @@ def retrain(
                 progress=progress,
             )
         if as_json:
-            stream.write(json.dumps(asdict(outcome) if outcome else {"output": str(output)}, indent=2) + "\n")
+            stream.write(json.dumps(outcome.as_dict() if outcome else {"output": str(output)}, indent=2) + "\n")
         else:
             stream.write(_summary(outcome) if outcome else f"saved to {output}\n")
 
@@ -288,12 +287,9 @@ def _summary(outcome: Outcome) -> str:
 
 
 def _table(title: str, scores: Comparison) -> list[str]:
-    def figure(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
     before, after = scores.before, scores.after
     lines = [f"{f'F on {title}, {scores.documents} held out':42} {'before':>7} {'after':>7}"]
-    lines.append(f"  {'micro':40} {figure(before.f if before else None):>7} {figure(after.f):>7}")
-    for label, value in after.labels.items():
-        lines.append(f"  {label:40} {figure(before.labels[label] if before else None):>7} {figure(value):>7}")
+    for name, score in {"micro": after.micro, **after.labels}.items():
+        first = {"micro": before.micro, **before.labels}[name] if before else None
+        lines.append(f"  {name:40} {format(first.f, '.3f') if first else '-':>7} {score.f:7.3f}")
     return [*lines, ""]
