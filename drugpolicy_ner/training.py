@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from thinc.api import Config
 
+    from .concepts import Concept
+
 SHIPPED: Final = "shipped"
 """Stands for the model or the corpus that comes with the package."""
 
@@ -94,6 +96,7 @@ def train(
     base: str | Path | None = SHIPPED,
     replay: str | Path | None = SHIPPED,
     annotated: str | Path | None = None,
+    own: Iterable[Concept] = (),
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     fully_annotated: bool = False,
@@ -117,6 +120,7 @@ def train(
         replay: Documents with the labels that the model knew, so that it keeps them: a file, a folder, or a folder with
             ``train`` and ``dev``; ``shipped`` is the authored corpus.
         annotated: Marked text that stands for the authored corpus where the action classes of verbs are learned.
+        own: Concepts beside those of the knowledge base.
         config: ``sm``, ``trf``, ``tune`` or a file; where training goes on from a model only its [training] counts.
         overrides: Dotted settings that replace those of the config.
         fully_annotated: Whether the documents carry all labels of the model; else those that occur nowhere in them are
@@ -189,7 +193,7 @@ def train(
     best = max(results, key=lambda result: result.rank)
     if rules:
         say("assembling")
-        pipeline = assemble_default(pipeline, documents=new, annotated=annotated)
+        pipeline = assemble_default(pipeline, documents=new, annotated=annotated, own=own)
     say("scoring the result")
     outcome = Outcome(
         output=str(output),

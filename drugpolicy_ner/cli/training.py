@@ -78,6 +78,7 @@ def train(
     rules: Annotated[
         bool, typer.Option(" /--no-rules", help="Leave out the lists, forms and other rule sources.")
     ] = True,
+    concepts: OwnConcepts = None,
     gpu_id: Gpu = -1,
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
@@ -93,6 +94,7 @@ def train(
     Exit codes: 0 saved, 1 the documents cannot be used or the model forgot too much, 2 wrong use, 130 interrupted.
     """
     with exit_codes(), open_output(None) as stream:
+        from ..concepts import read_own_concepts
         from ..settings import read_overrides
         from ..training import train
 
@@ -114,6 +116,7 @@ def train(
                 overrides=overrides,
                 fully_annotated=complete,
                 rules=rules,
+                own=read_own_concepts(concepts) if concepts else (),
                 max_drop=max_drop,
                 gpu_id=gpu_id,
                 resume=resume,
