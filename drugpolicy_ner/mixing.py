@@ -51,7 +51,7 @@ def hold_out(documents: Sequence[Document], share: float = HELD_OUT) -> tuple[li
     distinct = sorted(set(keys))
     if len(distinct) < 2:
         raise DataError("too few documents to hold some out: give more, or documents for --dev")
-    chosen = set(distinct[: max(1, round(share * len(distinct)))])
+    chosen = set(distinct[: min(len(distinct) - 1, max(1, round(share * len(distinct))))])
     train = [document for document, key in zip(documents, keys, strict=True) if key not in chosen]
     return train, [document for document, key in zip(documents, keys, strict=True) if key in chosen]
 

@@ -39,9 +39,13 @@ def load_settings(config: str | Path, overrides: Mapping[str, Any] | None = None
     if not path.is_file():
         raise UsageError(f"there is no config {str(config)!r}: give one of {', '.join(_named())}, or a file")
     try:
-        settings = DEFAULT_CONFIG.merge(Config().from_disk(path, interpolate=False))
+        given = Config().from_disk(path, interpolate=False)
+        settings = DEFAULT_CONFIG.merge(given)
     except (ConfigValidationError, ParserError, ValueError) as error:
         raise UsageError(f"{path}: {_one_line(error)}") from None
+    _check_names(given, DEFAULT_CONFIG, path)
+    for section in ("nlp", "training", "initialize"):
+        _check_names(given.get(section, {}), DEFAULT_CONFIG[section], path, f"{section}.")
     override(settings, overrides or {})
     return settings
 
@@ -161,6 +165,14 @@ def require_gpu(number: int) -> None:
         require_gpu(number)
     except Exception as error:  # cupy and torch raise errors of their own
         raise UsageError(f"GPU {number} cannot be used ({_one_line(error)}): leave --gpu-id out") from None
+
+
+def _check_names(given: Mapping[str, Any], known: Mapping[str, Any], path: Path, section: str = "") -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
+            raise UsageError(f"{path}: there is no {section}{name}: {hint}")
 
 
 def _named() -> list[str]:

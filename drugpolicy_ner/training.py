@@ -149,11 +149,11 @@ def train(
     check_settings(settings)
     require_gpu(gpu_id)
     new, new_dev = _documents(data, dev)
+    before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
     old, old_dev = _replay(replay)
     seed = settings.interpolate()["training"]["seed"]
     if seed is not None:
         fix_random_seed(seed)
-    before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
     pipeline = new_pipeline(settings) if before is None else before
     tokenizer = pipeline.tokenizer
     docs, old_docs = gold(new, tokenizer), gold(old, tokenizer)
