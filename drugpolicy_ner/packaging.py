@@ -253,12 +253,14 @@ def _build(source: Path, output: Path) -> Path:
     import build
     from pyproject_hooks import quiet_subprocess_runner
 
-    builder = build.ProjectBuilder(source, runner=quiet_subprocess_runner)
-    missing = builder.check_dependencies("wheel")
-    if missing:
-        names = ", ".join(sorted(chain[0] for chain in missing))
-        raise UsageError(f"the wheel cannot be built without {names}: pip install 'drugpolicy-ner[train]'")
     try:
-        return Path(builder.build("wheel", output))
-    except build.BuildException as error:
-        raise OutputError(f"the wheel cannot be built: {' '.join(str(error).split())[-300:]}") from None
+        builder = build.ProjectBuilder(source, runner=quiet_subprocess_runner)
+        missing = builder.check_dependencies("wheel")
+        if not missing:
+            return Path(builder.build("wheel", output))
+    except (build.BuildException, build.BuildBackendException) as error:
+        cause = getattr(getattr(error, "exception", None), "output", None) or str(error).encode()
+        lines = [line for line in cause.decode("utf-8", "replace").splitlines() if line.strip()]
+        raise OutputError(f"the wheel cannot be built: {lines[-1].strip()}") from None
+    names = ", ".join(sorted(chain[0] for chain in missing))
+    raise UsageError(f"the wheel cannot be built without {names}: pip install 'drugpolicy-ner[train]'")
