@@ -247,6 +247,8 @@ def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, a
     ner: Any = pipeline.get_pipe("ner")
     for label in sorted({ent.label_ for example in examples for ent in example.reference.ents}):
         ner.add_label(label)
+    # until it has seen a new label the ner would mask it; that is saved neither with the model nor for --resume
+    ner.model.attrs["unseen_classes"].clear()
 
 
 def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[str, str]:
