@@ -63,6 +63,7 @@ def assemble(
         DrugPolicyError: The config lacks one of the components.
     """
     nlp = load_model_from_config(load_config(config), vocab=trained.vocab, auto_fill=True)
+    nlp.config["paths"].update(trained.config["paths"])  # to which the trained components may refer
     first_rule = nlp.pipe_names[0]
     for name in trained.pipe_names:
         nlp.add_pipe(name, source=trained, before=first_rule)
@@ -205,12 +206,19 @@ def save(nlp: Language, output: str | Path) -> None:
     """
     output = Path(output)
     check_target(output)
-    nlp.config["paths"] = dict.fromkeys(nlp.config["paths"])  # none of this machine is saved
+    nlp.config["paths"] = {name: _portable(name, value) for name, value in nlp.config["paths"].items()}
     nlp.config["initialize"]["vectors"] = None
     try:
         _save(nlp, output)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
+
+
+def _portable(name: str, value: Any) -> Any:
+    """Take the folders of this machine out of a path of the config: an encoder needs a name, all else is not needed."""
+    if name != "encoder" or value is None:
+        return None
+    return Path(value).absolute().name if Path(value).exists() else value
 
 
 def _save(nlp: Language, output: Path) -> None:

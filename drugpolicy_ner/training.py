@@ -23,7 +23,7 @@ from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
 from .loop import Progress, fit, trainable
 from .mixing import complete, gold, hold_out, labels_of, mix
-from .settings import check_settings, load_settings, new_pipeline, override, require_gpu
+from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
 from .tagging import load_pipeline
 
@@ -241,7 +241,7 @@ def _read(path: str | Path) -> list[Document]:
 def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, anew: bool) -> None:
     """Get a pipeline ready to be trained."""
     if anew:
-        pipeline.initialize(lambda: examples)
+        start(pipeline, examples)
         return
     pipeline.config["training"] = settings.interpolate()["training"]
     ner: Any = pipeline.get_pipe("ner")
