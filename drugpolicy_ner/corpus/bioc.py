@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -61,6 +62,8 @@ def read_json(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]
     """
     collection = parse_json(read_text(path), path)
     if isinstance(collection, dict):
+        if "documents" in collection:
+            notes.add("infons of the collection left out", path.name, len(collection.get("infons") or ()))
         collection = Row(collection, path, None).items("documents") if "documents" in collection else [collection]
     if not isinstance(collection, list):
         raise DataError("a BioC collection is an object with 'documents'", path=path)
@@ -71,11 +74,11 @@ def read_json(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]
 
 def read_xml(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     """Read a collection in XML, document by document; arguments and errors as `read_json`."""
-    for number, (line, element) in enumerate(_elements(path), 1):
+    for number, (line, element) in enumerate(_elements(path, notes), 1):
         yield _document(Row(_from_xml(element, path, line), path, line), number, options, notes)
 
 
-def _elements(path: Path) -> Iterator[tuple[int, Element]]:
+def _elements(path: Path, notes: Notes) -> Iterator[tuple[int, Element]]:
     """Yield the elements called document with their lines."""
     parser = expat.ParserCreate()
     done: list[tuple[int, Element]] = []
@@ -88,6 +91,8 @@ def _elements(path: Path) -> Iterator[tuple[int, Element]]:
             builder, first = TreeBuilder(), parser.CurrentLineNumber
         if builder is not None:
             builder.start(tag, attributes)
+        elif tag == "infon":
+            notes.add("infons of the collection left out", path.name)
 
     def end(tag: str) -> None:
         nonlocal builder
@@ -153,28 +158,23 @@ def _document(row: Row, number: int, options: ReadOptions, notes: Notes) -> Foun
     spans: list[Span] = []
     for item in row.items("passages"):
         outer = row.inner(item, "a passage")
-        notes.add("relations left out", doc_id, len(outer.items("relations")))
-        notes.add(
-            "infons of passages left out", doc_id, len(outer.inner(outer.fields.get("infons") or {}, "infons").fields)
-        )
-        sentences = [outer.inner(sentence, "a sentence") for sentence in outer.items("sentences")]
-        for passage in [outer, *sentences] if "text" in outer.fields else sentences:
-            if passage is not outer and "text" in outer.fields:
-                notes.add(
-                    "annotations of sentences beside their passage left out", doc_id, len(passage.items("annotations"))
-                )
-                continue
-            piece = passage.text("text")
-            if not piece and not passage.items("annotations"):
-                continue
-            text += "\n" if text else ""
+        inner = [outer.inner(sentence, "a sentence") for sentence in outer.items("sentences")]
+        used, unused = ([outer], inner) if "text" in outer.fields else (inner, [outer])
+        lost = sum(len(part.items("annotations")) for part in unused)
+        notes.add("annotations of passages or sentences without a text of their own left out", doc_id, lost)
+        for part in (outer, *inner):
+            notes.add("relations left out", doc_id, len(part.items("relations")))
+            notes.add("infons of passages left out", doc_id, len(part.fields.get("infons") or ()))
+        for part in used:
+            piece = part.text("text")
+            text += "\n" if text and piece else ""
+            base = part.number("offset")
             mentions = [
-                _mention(passage.inner(each, "an annotation"), passage.number("offset"), options, notes)
-                for each in passage.items("annotations")
+                _mention(part.inner(a, "an annotation"), base, options, notes) for a in part.items("annotations")
             ]
             units = [options.offsets] if options.offsets else [Offsets.CHARACTERS, Offsets.BYTES, Offsets.UTF16]
-            for span in locate(piece, mentions, passage, units):
-                spans.append(Span(span.start + len(text), span.end + len(text), span.label, span.action))
+            for span in locate(piece, mentions, part, units):
+                spans.append(replace(span, start=span.start + len(text), end=span.end + len(text)))
             text += piece
     infons = row.inner(row.fields.get("infons") or {}, "infons")
     return Found(Document(doc_id, text, tuple(spans), as_meta(infons.fields)), row.path, row.line)
@@ -188,10 +188,10 @@ def _mention(row: Row, base: int, options: ReadOptions, notes: Notes) -> Mention
     ends = [(place.number("offset") - base, place.number("length")) for place in places]
     surface = row.fields.get("text")
     if not ends:
-        raise row.fail(f"annotation {brief_of(row)} has no location")
+        raise row.fail(f"annotation {_named(row)} has no location")
     if len(ends) > 1:
         if not options.discontinuous:
-            message = f"annotation {brief_of(row)} is in several pieces"
+            message = f"annotation {_named(row)} is in several pieces"
             raise row.fail(f"{message}: mark one piece, or take all from first to last with --discontinuous")
         notes.add("spans in several pieces taken from first to last", row.doc_id or "")
         surface = None
@@ -201,7 +201,7 @@ def _mention(row: Row, base: int, options: ReadOptions, notes: Notes) -> Mention
     return Mention(span, surface if isinstance(surface, str) else None)
 
 
-def brief_of(row: Row) -> str:
+def _named(row: Row) -> str:
     """Name an annotation by what it has: its id and its text."""
     return " ".join(repr(row.fields[name]) for name in ("id", "text") if name in row.fields) or "without id or text"
 

@@ -84,11 +84,11 @@ def _read(path: Path, notes: Notes, *, closed: bool) -> Iterator[Found]:
     for block in _blocks(path, notes):
         if gathered and (block.start or not gathered[0].start):
             number += 1
-            yield _document(gathered, path, number, closed)
+            yield _document(gathered, path, number, closed, notes)
             gathered = []
         gathered.append(block)
     if gathered:
-        yield _document(gathered, path, number + 1, closed)
+        yield _document(gathered, path, number + 1, closed, notes)
 
 
 def _blocks(path: Path, notes: Notes) -> Iterator[_Block]:
@@ -117,17 +117,20 @@ def _blocks(path: Path, notes: Notes) -> Iterator[_Block]:
         elif parts[0] == _START:
             block.start = True
         else:
-            block.tokens.append(_token(parts, columns, path, number))
+            block.tokens.append(_token(parts, columns, path, number, notes))
     if block is not None and (block.start or block.tokens):
         yield block
 
 
-def _token(parts: Sequence[str], columns: Sequence[str], path: Path, line: int) -> Token:
+def _token(parts: Sequence[str], columns: Sequence[str], path: Path, line: int, notes: Notes) -> Token:
     if columns and len(parts) != len(columns):
         raise DataError(f"{len(parts)} columns, where {len(columns)} are announced", path=path, line=line)
     if len(parts) < 2:
         raise DataError(f"token {parts[0]!r} without a tag: a line is a token and its tag", path=path, line=line)
     at = {name: i for i, name in enumerate(columns)}
+    used = {at.get("FORM", 0), at.get("NER", len(parts) - 1), at.get("ACTION", -1)}
+    other = sum(value not in ("_", "") for i, value in enumerate(parts) if i not in used)
+    notes.add("values in columns beside token and tag left out", f"{path.name}:{line}", other)
     form, tag = parts[at.get("FORM", 0)], parts[at.get("NER", len(parts) - 1)]
     action = parts[at["ACTION"]] if "ACTION" in at else "_"
     if not TAG.fullmatch(tag):
@@ -139,7 +142,7 @@ def _token(parts: Sequence[str], columns: Sequence[str], path: Path, line: int) 
     return Token(form, tag, "" if action == "_" else action, line)
 
 
-def _document(blocks: Sequence[_Block], path: Path, number: int, closed: bool) -> Found:
+def _document(blocks: Sequence[_Block], path: Path, number: int, closed: bool, notes: Notes) -> Found:
     head, sentences = blocks[0], [block for block in blocks if block.tokens]
     doc_id = head.comments.get("id") or head.comments.get("sent_id") or numbered(path, number)
     if doc_id.startswith('"'):
@@ -148,6 +151,9 @@ def _document(blocks: Sequence[_Block], path: Path, number: int, closed: bool) -
     if not isinstance(meta, dict):
         raise DataError("'# meta' is no JSON object", path=path, line=head.line, doc_id=doc_id)
     fail = partial(DataError, path=path, doc_id=doc_id)
+    for block in blocks:
+        known = {"text"} if block is not head else {"text", "meta", "id" if "id" in head.comments else "sent_id"}
+        notes.add("comments left out", doc_id, len(set(block.comments) - known))
     if head.start and "text" in head.comments:
         text, places = _place([token for block in sentences for token in block.tokens], head, fail)
     else:

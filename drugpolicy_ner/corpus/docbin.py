@@ -3,7 +3,8 @@
 Spans are the entities of a Doc, the action class their ``kb_id``, as in training. Id and meta stand in the Doc's
 ``user_data`` under ``drugpolicy_ner``; a file without them, as `spacy convert` writes it, gets ids by position. Text
 and offsets are exact, in characters. A span that does not end at a token's edge has its token cut, which is counted.
-Span groups are not read, and counted.
+Span groups and text
+categories are left out and counted; tags, parses and lemmas are not kept.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
             action = ent.kb_id_ if ent.label_ == "POLICY_VERB" else ""
             notes.add("concept ids left out", doc_id, int(bool(ent.kb_id_) and not action))
             spans.append(Span(ent.start_char, ent.end_char, ent.label_, action))
+        notes.add("text categories left out", doc_id, len(doc.cats))
         notes.add("spans in span groups left out: only entities are read", doc_id, sum(map(len, doc.spans.values())))
         yield Found(Document(doc_id, doc.text, tuple(spans), dict(own.get("meta", {}))), path)
 

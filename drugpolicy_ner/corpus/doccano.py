@@ -19,7 +19,7 @@ from ..output import Output
 from .document import Document, Span
 from .jsonl import rest
 from .settle import Mention, beyond_utf16, locate, utf16
-from .source import Found, Notes, Offsets, ReadOptions, Row, as_id, brief, join_label, numbered, read_rows, split_label
+from .source import Found, Notes, Offsets, ReadOptions, Row, brief, join_label, read_rows, split_label
 
 FIELDS = ("label", "labels", "entities")
 _LEFT_OUT = ("relations", "Comments", "comments", "cats")
@@ -37,14 +37,12 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     Raises:
         DataError: A line that is not of this shape.
     """
-    for number, fields in read_rows(path):
-        doc_id = as_id(fields.get("id")) or numbered(path, number)
-        row = Row(fields, path, number, doc_id)
+    for doc_id, row in read_rows(path):
         text = row.text(options.text_field)
-        used = [name for name in FIELDS if fields.get(name)]
+        used = [name for name in FIELDS if row.fields.get(name)]
         if len(used) > 1:
             raise row.fail(f"spans in both {used[0]!r} and {used[1]!r}: remove one of the fields")
-        if not any(name in fields for name in FIELDS):
+        if not any(name in row.fields for name in FIELDS):
             raise row.fail(f"no field {', '.join(map(repr, FIELDS))}: is this another format? (see --from)")
         items = row.items(used[0]) if used else ()
         triples = bool(items) and isinstance(items[0], list)
@@ -54,12 +52,12 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
             notes.add(_ASSUMED, doc_id, int(beyond_utf16(text)))
         spans = locate(text, mentions, row, [unit])
         for name in _LEFT_OUT:
-            value = fields.get(name)
-            notes.add(f"{name.lower()} left out", doc_id, len(value) if isinstance(value, list) else 0)
+            value = row.fields.get(name)
+            notes.add(f"{name.lower()} left out", doc_id, len(value) if isinstance(value, list | dict) else 0)
         yield Found(
-            Document(doc_id, text, spans, rest(fields, {"id", options.text_field, *FIELDS, *_LEFT_OUT}, row)),
+            Document(doc_id, text, spans, rest(row.fields, {"id", options.text_field, *FIELDS, *_LEFT_OUT}, row)),
             path,
-            number,
+            row.line,
         )
 
 

@@ -9,7 +9,8 @@ from typing import Final
 from ..errors import DataError
 from ..labels import ACTIONS, LABELS
 
-_LABEL: Final = re.compile(r"[^\s:|{}]+")
+LABEL_FORM: Final = re.compile(r"[^\s:|{}]+")
+"""What a label looks like, of whatever scheme."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,7 +70,7 @@ class Document:
                 fail(f"span {span.start}-{span.end} lies outside the text of {len(self.text)} characters")
             if surface != surface.strip():
                 fail(f"span {surface!r} begins or ends with white space: move its edge")
-            if not _LABEL.fullmatch(span.label):
+            if not LABEL_FORM.fullmatch(span.label):
                 fail(f"label {span.label!r} on {surface!r}: a label is one word without : | {{ }}")
             if scheme and span.label not in LABELS:
                 fail(f"unknown label {span.label!r} on {surface!r}: use one of {', '.join(LABELS)}")

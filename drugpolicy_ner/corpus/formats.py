@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-import logging
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,6 @@ from .document import Document
 from .settle import settle
 from .source import Found, Notes, ReadOptions
 
-_LOG: Final = logging.getLogger(__name__)
 _HEAD: Final = 65_536
 
 
@@ -104,6 +103,7 @@ def read_documents(
     *,
     options: ReadOptions | None = None,
     notes: Notes | None = None,
+    rename: Callable[[Document], Document] | None = None,
 ) -> Iterator[Document]:
     """Read annotated documents with labels of any scheme.
 
@@ -112,6 +112,7 @@ def read_documents(
         format: The format; without it, suffix and content decide.
         options: What to do with what a document cannot hold.
         notes: Takes what was left out or changed; without it, the log says so.
+        rename: Changes labels before they are checked, as a `LabelMap` does.
 
     Yields:
         Documents with an id of their own, their spans in order and apart.
@@ -126,6 +127,8 @@ def read_documents(
     for file in _files(Path(path), chosen):
         try:
             for found in _KINDS[chosen].read(file, options or ReadOptions(), own):
+                if rename is not None:
+                    found = replace(found, document=rename(found.document))
                 document = settle(found, options or ReadOptions(), own)
                 if document.id in seen:
                     message = "id used before: give each document an id of its own"
@@ -134,11 +137,11 @@ def read_documents(
                 yield document
         except OSError as error:
             raise _unreadable(error.filename or file, error) from None
-    if not seen and not own.counts:
-        raise DataError("holds no documents", path=path)
+    if not seen:
+        why = f" that can be taken: {'; '.join(own)}" if own.counts else ""
+        raise DataError(f"holds no documents{why}", path=path)
     if notes is None:
-        for note in own:
-            _LOG.warning("%s: %s", path, note)
+        own.log(path)
 
 
 def _unreadable(path: str | Path, error: OSError) -> DataError:
@@ -199,9 +202,26 @@ def write_documents(
         with _new_folder(Path(path)) as folder:
             kind.write_folder(checked(), folder, own)
     if notes is None:
-        for note in own:
-            _LOG.warning("%s: %s", path, note)
+        own.log(path)
     return count
+
+
+def format_of_name(path: str | Path) -> Format:
+    """Tell the format to write by the suffix of a file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UsageError: Several formats have this suffix, or none.
+    """
+    suffix = Path(path).suffix.lower()
+    forms = [form for form, kind in _KINDS.items() if suffix in kind.suffixes and kind.write is not None]
+    if len(forms) == 1:
+        return forms[0]
+    what = f"may be {' or '.join(form.value for form in forms)}" if forms else "does not say its format"
+    known = "" if forms else f" ({', '.join(form.value for form in Format)})"
+    raise UsageError(f"{path}: {what}: name it with --to{known}")
 
 
 @contextmanager
@@ -272,8 +292,12 @@ def _of_file(path: Path) -> Format:
         raise DataError("the file is empty", path=path)
     if suffix == ".spacy":
         return Format.DOCBIN
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError("not UTF-8 but UTF-16; save the file as UTF-8", path=path, line=1)
     if raw.startswith(b"PAR1"):
         return Format.HUGGINGFACE if {"tokens", "spans"} & set(table.parquet_columns(path)) else Format.PARQUET
+    if len(raw) == _HEAD:
+        raw = raw[: raw.rfind(b"\n") + 1] or raw  # whole lines
     form = _of_text(raw.decode("utf-8-sig", "replace").lstrip(), suffix)
     if form is None:
         known = ", ".join(form.value for form in Format)
@@ -283,7 +307,8 @@ def _of_file(path: Path) -> Format:
 
 def _of_text(head: str, suffix: str) -> Format | None:
     """Tell a format by how a file begins."""
-    first, *others = head.splitlines()
+    first, *others = head.split("\n")
+    first = first.removesuffix("\r")
     if first.startswith("==="):
         return Format.MARKED
     if first.startswith("<"):
@@ -297,15 +322,18 @@ def _of_text(head: str, suffix: str) -> Format | None:
         return Format.PUBTATOR
     if suffix in (".csv", ".tsv") and "text" in first and "label" in first:
         return Format.TSV if "\t" in first else Format.CSV
-    return _of_tokens([first, *others[:-1]] if others else [first], suffix)
+    return _of_tokens([first, *others], suffix)
 
 
 def _of_tokens(lines: list[str], suffix: str) -> Format | None:
     """Tell IOB2 from BILOU, where all lines are a token and a tag."""
     rows = [line.split() for line in lines if line.strip() and not line.startswith(("# ", "-DOCSTART-"))]
-    if suffix not in _CONLL_SUFFIXES and not (rows and all(len(r) > 1 and conll.TAG.fullmatch(r[-1]) for r in rows)):
+    named = next((line.upper().split()[3:] for line in lines if line.startswith("# global.columns = ")), [])
+    at = named.index("NER") if "NER" in named else -1
+    tags = [row[at] for row in rows if len(row) > max(at, 1)]
+    if suffix not in _CONLL_SUFFIXES and not (tags and len(tags) == len(rows) and all(map(conll.TAG.fullmatch, tags))):
         return None
-    return Format.BILOU if any(row[-1][:2] in ("L-", "U-", "E-", "S-") for row in rows) else Format.CONLL
+    return Format.BILOU if any(tag[:2] in ("L-", "U-", "E-", "S-") for tag in tags) else Format.CONLL
 
 
 def _of_array(head: str) -> Format | None:

@@ -14,6 +14,7 @@ them.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,17 +56,18 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
         DataError: A row that is not of this shape.
         UsageError: `datasets` is missing, or cannot load this.
     """
-    splits = _load(path)
-    several = len(splits) > 1
-    for name, rows in splits.items():
-        kinds = _tag_names(rows)
-        for number, fields in enumerate(rows, 1):
-            row = Row(fields, path, None)
-            row.doc_id = as_id(fields.get("id")) or (f"{name}:{number}" if several else numbered(path, number))
-            yield _document(row, kinds, {"split": name} if several else {}, options, notes)
+    with tempfile.TemporaryDirectory(prefix="drugpolicy-ner-") as cache:
+        splits = _load(path, cache)
+        several = len(splits) > 1
+        for name, rows in splits.items():
+            kinds = _tag_names(rows)
+            for number, fields in enumerate(rows, 1):
+                row = Row(fields, path, None)
+                row.doc_id = as_id(fields.get("id")) or (f"{name}:{number}" if several else numbered(path, number))
+                yield _document(row, kinds, {"split": name} if several else {}, options, notes)
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def _load(path: Path, cache: str) -> Mapping[str, Any]:
     datasets = _datasets()
     datasets.disable_progress_bars()
     try:
@@ -74,7 +76,9 @@ def _load(path: Path) -> Mapping[str, Any]:
         elif path.is_file():
             if path.suffix.lower() not in _LOADERS:
                 raise UsageError(f"{path}: no file of {', '.join(_LOADERS)}: name a file or folder of those")
-            loaded = datasets.load_dataset(_LOADERS[path.suffix.lower()], data_files=str(path))
+            loaded = datasets.load_dataset(_LOADERS[path.suffix.lower()], data_files=str(path), cache_dir=cache)
+        elif path.exists():
+            loaded = datasets.load_dataset(str(path), cache_dir=cache)
         else:
             loaded = datasets.load_dataset(str(path))
     except UsageError:
@@ -102,7 +106,11 @@ def _document(
 ) -> Found:
     fields = row.fields
     tag_column = next((name for name in _TAGS if isinstance(fields.get(name), list)), None)
-    known = {"id", options.text_field, "spans", "tokens", *_TAGS}
+    known = {"id", options.text_field, "spans", "tokens", "ner_tags", *([tag_column] if tag_column else [])}
+    for name in sorted(set(fields) - known):
+        if isinstance(fields[name], list) and len(fields[name]) == len(fields.get("tokens") or ()) > 0:
+            notes.add(f"column {name!r} of tokens left out", row.doc_id or "")
+            known.add(name)
     if "spans" in fields:
         text = row.text(options.text_field)
         mentions = []

@@ -8,14 +8,14 @@ counted. Fields beside these become meta.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..output import Output
 from .document import Document, Span
 from .settle import Mention, locate
-from .source import Found, Notes, Offsets, ReadOptions, Row, as_id, as_meta, numbered, read_rows
+from .source import Found, Notes, Offsets, ReadOptions, Row, as_meta, read_rows
 
 
 def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
@@ -29,9 +29,7 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     Raises:
         DataError: A line that is not of this shape.
     """
-    for number, fields in read_rows(path):
-        doc_id = as_id(fields.get("id")) or numbered(path, number)
-        row = Row(fields, path, number, doc_id)
+    for doc_id, row in read_rows(path):
         text = row.text(options.text_field)
         mentions = []
         for item in row.items("ents"):
@@ -43,11 +41,11 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
             for extra in sorted(set(ent.fields) - {"start", "end", "text", "label", "action"}):
                 notes.add(f"field {extra!r} of entities left out", doc_id, int(ent.fields[extra] is not None))
         spans = locate(text, mentions, row, [options.offsets or Offsets.CHARACTERS])
-        meta = rest(fields, {"id", options.text_field, "ents"}, row)
-        yield Found(Document(doc_id, text, spans, meta), path, number)
+        meta = rest(row.fields, {"id", options.text_field, "ents"}, row)
+        yield Found(Document(doc_id, text, spans, meta), path, row.line)
 
 
-def rest(fields: dict[str, Any], known: set[str], row: Row) -> dict[str, str]:
+def rest(fields: Mapping[str, Any], known: set[str], row: Row) -> dict[str, str]:
     """Return as meta what stands in the field ``meta`` and in those that are not known.
 
     Args:

@@ -60,10 +60,12 @@ def _full(rows: Sequence[Row], options: ReadOptions, notes: Notes) -> Iterator[F
         given = [row.inner(item, "an annotation") for item in row.items(name)]
         done = [annotation for annotation in given if not annotation.fields.get("was_cancelled")]
         notes.add("cancelled annotations left out", doc_id, len(given) - len(done))
+        notes.add("predictions left out", doc_id, len(row.items("predictions")))
+        notes.add("drafts left out", doc_id, len(row.items("drafts")))
+        notes.add("fields of a task's own meta left out", doc_id, len(row.fields.get("meta") or ()))
         if not done:
             notes.add("tasks without an annotation left out", doc_id)
             continue
-        notes.add("predictions left out", doc_id, len(row.items("predictions")))
         chosen = _choose(done, doc_id, notes)
         field = _text_field(data, options)
         text = data.text(field)
@@ -95,6 +97,7 @@ def _spans(results: Sequence[Any], text: str, row: Row, options: ReadOptions, no
     for i, item in enumerate(results):
         result = row.inner(item, "a result")
         kind = str(result.fields.get("type", "labels"))
+        notes.add("notes on regions left out", doc_id, int(bool(result.fields.get("meta"))))
         if kind in ("labels", "hypertextlabels", "choices"):
             regions[str(result.fields.get("id", f"#{i}"))].append(result)
         else:

@@ -135,6 +135,7 @@ def _written(doc: Document, scheme: bool) -> str:
     header = [f"=== {_header(doc.id)}"]
     for key, value in doc.meta.items():
         name = re.sub(r"\s", lambda white: "\\" + _ESCAPED.get(white[0], white[0]), _header(key)).replace(":", "\\:")
+        name = re.sub("^===", r"\\===", name)  # at the start of a line it would begin a passage
         header.append(f"{name}: {_header(value)}" if value else f"{name}:")
     body, cursor = [], 0
     for span in sorted(doc.spans):

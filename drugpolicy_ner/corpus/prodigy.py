@@ -16,10 +16,10 @@ from ..output import Output
 from .document import Document, Span
 from .jsonl import rest
 from .settle import Mention, locate
-from .source import Found, Notes, Offsets, ReadOptions, Row, as_id, numbered, read_rows, split_label
+from .source import Found, Notes, Offsets, ReadOptions, read_rows, split_label
 
-_KNOWN = frozenset({"id", "spans", "answer", "tokens", "relations", "options", "accept"})
-_LEFT_OUT = ("relations", "options")
+_KNOWN = ("id", "spans", "answer", "tokens")
+_LEFT_OUT = ("relations", "options", "accept")
 
 
 def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
@@ -33,10 +33,8 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     Raises:
         DataError: A line that is not of this shape.
     """
-    for number, fields in read_rows(path):
-        doc_id = as_id(fields.get("id")) or numbered(path, number)
-        row = Row(fields, path, number, doc_id)
-        answer = fields.get("answer", "accept")
+    for doc_id, row in read_rows(path):
+        answer = row.fields.get("answer", "accept")
         if answer not in ("accept", "reject", "ignore"):
             raise row.fail(f"field 'answer' is {answer!r}: accept, reject or ignore")
         if answer != "accept":
@@ -54,9 +52,9 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
         spans = locate(text, mentions, row, [options.offsets or Offsets.CHARACTERS])
         for name in _LEFT_OUT:
             notes.add(f"{name} left out", doc_id, len(row.items(name)))
-        own = {name for name in fields if name.startswith("_")}
-        meta = rest(fields, {options.text_field, *_KNOWN, *own}, row)
-        yield Found(Document(doc_id, text, spans, meta), path, number)
+        own = {name for name in row.fields if name.startswith("_")}
+        meta = rest(row.fields, {options.text_field, *_KNOWN, *_LEFT_OUT, *own}, row)
+        yield Found(Document(doc_id, text, spans, meta), path, row.line)
 
 
 def write(documents: Iterable[Document], output: Output, notes: Notes) -> None:

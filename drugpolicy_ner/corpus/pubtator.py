@@ -73,6 +73,7 @@ def _document(block: list[tuple[int, str]], path: Path, options: ReadOptions, no
             action = concept
         else:
             notes.add("concept ids left out", doc_id, int(concept not in ("", "-")))
+        notes.add("columns behind the concept id left out", doc_id, len(fields[6:]))
         mentions.append(Mention(Span(int(fields[1]), int(fields[2]), label, action), fields[3]))
     title, abstract = passages.get("t", ""), passages.get("a", "")
     text = f"{title} {abstract}" if abstract else title

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from ..errors import DataError
-from .document import Document, Span
+from .document import LABEL_FORM, Document, Span
 from .source import Found, Notes, Offsets, Overlaps, ReadOptions, Row, brief
 
 
@@ -48,6 +48,9 @@ def settle(found: Found, options: ReadOptions, notes: Notes) -> Document:
         raise fail(message) from None
     spans: list[Span] = []
     for span in document.spans:
+        if not LABEL_FORM.fullmatch(span.label):
+            message = f"label {span.label!r} is not one word without : | {{ }}: rename it with --map '{span.label}=NEW'"
+            raise fail(message)
         if not 0 <= span.start <= span.end <= len(document.text):
             message = f"span {span.start}-{span.end} ({span.label}) lies outside the text of {len(document.text)}"
             raise fail(f"{message} characters: is this the text that was annotated?")
@@ -107,48 +110,43 @@ def locate(text: str, mentions: Sequence[Mention], row: Row, units: Sequence[Off
     Raises:
         DataError: Surfaces that stand elsewhere, or offsets outside the text.
     """
-    wrong: tuple[Mention, str] | None = None
+    if not mentions:
+        return ()
+    wrong = ""
     for unit in units:
-        starts = _positions(text, unit)
+        position = _positions(text, unit)
         spans = []
-        for mention in mentions:
-            try:
-                start, end = starts[mention.span.start], starts[mention.span.end]
-            except KeyError:
-                surface = None
+        for span, surface in mentions:
+            start, end = position(span.start), position(span.end)
+            if start is None or end is None:
+                problem = f"lies outside the text of {len(text)} characters"
+            elif not _fits(text[start:end], surface):
+                problem = f"is {brief(text[start:end])}, but should be {brief(surface)}"
             else:
-                surface = text[start:end]
-            if surface is None or (mention.surface is not None and not _same(surface, mention.surface)):
-                wrong = wrong or (mention, "outside the text" if surface is None else brief(surface))
-                break
-            spans.append(replace(mention.span, start=start, end=end))
+                spans.append(replace(span, start=start, end=end))
+                continue
+            wrong = wrong or f"span {span.start}-{span.end} ({span.label}) {problem}"
+            break
         else:
             return tuple(spans)
-    if wrong is None:
-        raise ValueError("no unit to count offsets in")
-    (span, expected), actual = wrong
-    message = f"span {span.start}-{span.end} ({span.label}) is {actual}"
-    if actual == "outside the text":
-        message += f" of {len(text)} characters"
-    if expected is not None:
-        message += f", but should be {brief(expected)}"
-    raise row.fail(f"{message}: is this the text that was annotated?")
+    hint = "" if text.isascii() else ", and do offsets count characters (see --offsets)"
+    raise row.fail(f"{wrong}: is this the text that was annotated{hint}?")
 
 
-def _positions(text: str, unit: Offsets) -> dict[int, int]:
-    """Map offsets in a unit to offsets in characters; what would part a character is missing."""
+def _positions(text: str, unit: Offsets) -> Callable[[int], int | None]:
+    """Return what turns an offset in a unit into one in characters, or None where there is none or inside of one."""
     if unit is Offsets.CHARACTERS or text.isascii():
-        return {i: i for i in range(len(text) + 1)}
+        return lambda offset: offset if 0 <= offset <= len(text) else None
     if unit is Offsets.UTF16:
         widths = (2 if char > "\uffff" else 1 for char in text)
     else:
         widths = (len(char.encode("utf-8", "surrogatepass")) for char in text)
-    return {offset: i for i, offset in enumerate(accumulate(widths, initial=0))}
+    return {offset: i for i, offset in enumerate(accumulate(widths, initial=0))}.get
 
 
-def _same(surface: str, given: str) -> bool:
+def _fits(surface: str, given: str | None) -> bool:
     # tools write a line break in a surface as a space, as two characters "\n", or not at all
-    return surface == given or _bare(surface) == _bare(given)
+    return given is None or surface == given or _bare(surface) == _bare(given)
 
 
 def _bare(surface: str) -> str:

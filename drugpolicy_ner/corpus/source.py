@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 from ..errors import DataError
 from .document import Document, Span
+
+_LOG: Final = logging.getLogger(__name__)
 
 BOM: Final = codecs.BOM_UTF8
 
@@ -69,6 +72,11 @@ class Notes:
         if count:
             self._counts[what] = self._counts.get(what, 0) + count
             self._first.setdefault(what, doc_id)
+
+    def log(self, where: str | Path) -> None:
+        """Write the lines to the log, for want of anyone who reads them."""
+        for note in self:
+            _LOG.warning("%s: %s", where, note)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -164,23 +172,6 @@ def parse_json(text: str, path: Path, line: int | None = None) -> Any:
         raise DataError(f"JSON beyond what can be read: {error}", path=path, line=line) from None
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Read the objects of a file of JSON Lines.
-
-    Yields:
-        Line number and object.
-
-    Raises:
-        DataError: A line is no JSON object.
-    """
-    for number, line in read_lines(path):
-        if line.strip():
-            row = parse_json(line, path, number)
-            if not isinstance(row, dict):
-                raise DataError(f"a JSON object is expected, not {line[:40]!r}", path=path, line=number)
-            yield number, row
-
-
 def as_meta(values: Mapping[str, Any]) -> dict[str, str]:
     """Turn fields of JSON into those of a document: strings stay, null is left out, the rest becomes JSON."""
     return {
@@ -266,6 +257,27 @@ def as_id(value: object) -> str | None:
 def numbered(path: Path, number: int) -> str:
     """Return the id of a document that has none of its own: the name of its file and its place in it."""
     return f"{path.stem}:{number}"
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """Read the objects of a file of JSON Lines.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The id of each document and its object.
+
+    Raises:
+        DataError: A line is no JSON object.
+    """
+    for number, line in read_lines(path):
+        if line.strip():
+            fields = parse_json(line, path, number)
+            if not isinstance(fields, dict):
+                raise DataError(f"a JSON object is expected, not {line[:40]!r}", path=path, line=number)
+            doc_id = as_id(fields.get("id")) or numbered(path, number)
+            yield doc_id, Row(fields, path, number, doc_id)
 
 
 def split_label(label: str) -> tuple[str, str]:

@@ -111,7 +111,7 @@ def _separated(path: Path, delimiter: str | None) -> Iterator[tuple[int, dict[st
                     return
                 except csv.Error as error:
                     raise DataError(f"malformed table: {error}; mend the quotes", path=path, line=number) from None
-                decode("\n".join(fields).encode("utf-8", "surrogateescape"), path, number)
+                decode(",".join(fields).encode("utf-8", "surrogateescape"), path, number)
                 if not header:
                     header = fields
                     if twice := next((name for name in header if header.count(name) > 1), None):
