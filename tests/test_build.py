@@ -108,7 +108,7 @@ def test_build_check_target_spares_what_is_no_pipeline(tmp_path):
 
 
 def test_build_save_leaves_no_path_of_this_machine(blank, tmp_path):
-    blank.config["paths"] = {"train": str(tmp_path), "dev": None, "encoder": str(tmp_path)}
+    blank.config["paths"].update({"train": str(tmp_path), "encoder": str(tmp_path)})
     blank.config["initialize"]["vectors"] = str(tmp_path)
     save(blank, tmp_path / "model")
     assert str(tmp_path) not in (tmp_path / "model/config.cfg").read_text(encoding="utf-8")
