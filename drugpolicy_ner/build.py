@@ -22,6 +22,7 @@ from .gazetteer import Gazetteer
 from .linking import Linker
 from .nomenclature import Nomenclature, default_families
 from .shipped import configs, corpus
+from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -135,6 +136,21 @@ def assemble_default(
     own = tuple(own)
     if own:
         add_concepts(nlp, own)
+    return nlp
+
+
+def load_trained(model: str) -> Language:
+    """Load a pipeline without its rule sources, which may be those of another version.
+
+    Args:
+        model: Its name or folder.
+
+    Raises:
+        UsageError: It cannot be loaded, or has no component ``ner``.
+    """
+    rules = load_config(configs() / "pipeline.cfg")["nlp"]["pipeline"]
+    nlp = load_pipeline(model, exclude=rules)
+    keep_trained(nlp)
     return nlp
 
 

@@ -33,11 +33,12 @@ _VOCABULARY: Final = 200_000
 _BREAKS: Final = ("\n\n", "\n", ". ", " ")
 
 
-def load_pipeline(model: str | None = None) -> Language:
+def load_pipeline(model: str | None = None, *, exclude: Sequence[str] = ()) -> Language:
     """Load the pipeline to tag with.
 
     Args:
         model: Name or folder of a spaCy pipeline; without it, the one that ships with this package.
+        exclude: Names of components that are not loaded.
 
     Raises:
         UsageError: It cannot be loaded: there is none, it is damaged, it was made for another spaCy, or a package that
@@ -50,13 +51,16 @@ def load_pipeline(model: str | None = None) -> Language:
         _check_version(Path(model), name)
     try:
         if model is None:
-            nlp: Language = drugpolicy_ner.load()
+            nlp: Language = drugpolicy_ner.load(exclude=exclude)
         else:
             import spacy
 
-            nlp = spacy.load(model)
+            nlp = spacy.load(model, exclude=exclude)
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{name} cannot be loaded: {reason}") from error
     except Exception as error:  # a damaged file can raise anything at all
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = f"it is damaged or of another version of drugpolicy-ner ({error!r})"
         raise UsageError(f"{name} cannot be loaded: {reason}") from error
     return nlp
 
