@@ -23,14 +23,20 @@ import argparse
 import random
 import re
 import tempfile
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import spacy
 
 import drugpolicy_ner
-from drugpolicy_ner.build import save, train
+from drugpolicy_ner.build import save
 from drugpolicy_ner.corpus import Document, Span, read_marked_path, write_marked
 from drugpolicy_ner.labels import ACTIONS
 from drugpolicy_ner.output import open_output
+from drugpolicy_ner.recipe import read_vectors
+from drugpolicy_ner.training import train
 
 ROOT = Path(__file__).parents[1]
 PIECE = 250
@@ -90,8 +96,6 @@ def select(raw: Path, output: Path, words: int) -> None:
 
 def label(texts: Path, output: Path, teacher: str) -> None:
     """Tag pieces and write them as marked text."""
-    import spacy
-
     nlp = spacy.load(teacher)
     documents = list(read_marked_path(texts))
     found: list[list[Entity]] = []
@@ -105,7 +109,9 @@ def label(texts: Path, output: Path, teacher: str) -> None:
             spans = tuple(
                 Span(ent.start, ent.end, ent.label, ACTIONS[0] if ent.label == "POLICY_VERB" else "")
                 for ent in entities
-                if not ent.guessed or ent.label == "POLICY_VERB" or (document.text[ent.start : ent.end], ent.label) in kept
+                if not ent.guessed
+                or ent.label == "POLICY_VERB"
+                or (document.text[ent.start : ent.end], ent.label) in kept
             )
             stream.write(write_marked([Document(document.id, document.text, spans)]) + "\n")
 
@@ -120,7 +126,7 @@ def steady(texts: Sequence[str], found: Sequence[Iterable[Entity]]) -> set[tuple
     )
     by_first: dict[str, list[str]] = defaultdict(list)
     for name, _ in guessed:
-        by_first[WORD.match(name).group()].append(name)  # type: ignore[union-attr]
+        by_first[WORD.findall(name)[0]].append(name)
     occurs: Counter[str] = Counter()
     for text in texts:
         for match in WORD.finditer(text):
@@ -136,7 +142,24 @@ def steady(texts: Sequence[str], found: Sequence[Iterable[Entity]]) -> set[tuple
 
 def learn(labelled: Path, output: Path, steps: int) -> None:
     """Train the small model on labelled pieces and save it without its vectors."""
-    LEARN
+    with tempfile.TemporaryDirectory(prefix="drugpolicy-vectors-") as scratch:
+        vectors = spacy.blank("en")
+        vectors.vocab.vectors = read_vectors(vectors.vocab.strings)
+        vectors.to_disk(scratch)
+        train(
+            labelled,
+            output,
+            dev=ROOT / "training" / "corpus" / "dev",
+            base=None,
+            replay=None,
+            config="sm",
+            overrides={"initialize.vectors": scratch, "training.max_steps": steps, "training.patience": 0},
+            fully_annotated=True,
+            rules=False,
+        )
+        nlp = spacy.load(output)
+        nlp.vocab.vectors.clear()
+        save(nlp, output)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from .annotations import data
 from .evaluating import evaluate
 from .knowledge import list_concepts, lookup
 from .tagging import tag
+from .training import OVERRIDES, assemble, package, retrain, train
 
 app = typer.Typer(
     name="drugpolicy-ner",
@@ -23,6 +24,10 @@ app.command()(tag)
 app.command()(evaluate)
 app.command()(lookup)
 app.command("concepts")(list_concepts)
+app.command(context_settings=OVERRIDES)(train)
+app.command()(assemble)
+app.command()(package)
+app.command(context_settings=OVERRIDES)(retrain)
 app.add_typer(data, name="data")
 
 
