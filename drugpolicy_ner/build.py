@@ -1,27 +1,27 @@
-"""Building pipelines: training the statistical part and assembling it with the rule sources."""
+"""Building pipelines: putting a trained model and the rule sources together, and saving what came of it."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import spacy
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train as train_loop
 from spacy.util import load_config, load_model_from_config
 
 from . import __version__
-from .actions import Actions, Verb
-from .corpus import Document
+from .actions import Actions, Verb, default_verbs
+from .concepts import default_store
+from .corpus import Document, read_marked_path
 from .corpus.check import align
-from .errors import DrugPolicyError, UsageError
-from .forms import Form, Forms
+from .errors import DrugPolicyError, OutputError, UsageError
+from .forms import Form, Forms, default_forms
 from .gazetteer import Gazetteer
 from .linking import Linker
-from .nomenclature import Nomenclature
+from .nomenclature import Nomenclature, default_families
+from .shipped import configs, corpus
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -30,39 +30,8 @@ if TYPE_CHECKING:
 
 _TAKERS: Final = ("drugpolicy_gazetteer", "drugpolicy_linker")  # factories whose components have add(concepts)
 _WRAPPER: Final = "drugpolicy_tagger"  # the factory whose component has a pipeline inside
-
-
-def train(
-    config: str | Path,
-    output: str | Path,
-    *,
-    train: str | Path,
-    dev: str | Path,
-    overrides: Mapping[str, Any] | None = None,
-) -> Language:
-    """Train the statistical part of a pipeline.
-
-    Args:
-        config: A training config, such as ``configs/sm.cfg``.
-        output: Folder for the best model; replaced only when the training has ended well.
-        train: Marked text to learn from, a file or a folder.
-        dev: Marked text by which the best model is chosen.
-        overrides: Dotted settings that replace those of the config, as ``{"training.max_steps": 200}``.
-
-    Returns:
-        The best model.
-
-    Raises:
-        DataError: For whatever breaks the format or the alignment of the marked text.
-    """
-    settings = {"paths.train": str(train), "paths.dev": str(dev), **(overrides or {})}
-    nlp = init_nlp(load_config(config, overrides=settings, interpolate=False))
-    with tempfile.TemporaryDirectory(prefix="drugpolicy-train-") as scratch:
-        train_loop(nlp, Path(scratch))
-        best = spacy.load(Path(scratch) / "model-best")
-        _strip_paths(best)
-        save(best, output)
-    return best
+_TRAINED: Final = ("tok2vec", "transformer", "ner")  # the factories whose components training is about
+_DESCRIBED: Final = ("performance", "notes")  # what of a trained model's meta is true of the assembled pipeline too
 
 
 def assemble(
@@ -78,13 +47,14 @@ def assemble(
     """Put a trained model and the rule sources together into one pipeline.
 
     Args:
-        trained: What `train` returned.
+        trained: A trained model without rule sources, see `keep_trained`.
         config: The assembly config, ``configs/pipeline.cfg``.
         concepts: Whose aliases the gazetteer finds.
         forms: The closed forms.
         families: The families of chemical names.
         verbs: Verbs with their usual action class.
-        documents: Annotated documents from which the action classes are learned.
+        documents: Annotated documents from whose policy verbs the action classes are learned; a verb without one
+            teaches nothing.
 
     Returns:
         A pipeline that is self-contained when saved.
@@ -112,7 +82,8 @@ def assemble(
     nomenclature.add(families)
     closed.add(forms)
     docs = [align(document, nlp.tokenizer) for document in documents]
-    actions.train(((ent, ent.kb_id_) for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB"), verbs)
+    annotated = [ent for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB" and ent.kb_id_]
+    actions.train(((ent, ent.kb_id_) for ent in annotated), verbs)
     nlp.meta.update(
         name="drugpolicy_ner",
         version=__version__,
@@ -122,8 +93,64 @@ def assemble(
         email="",
         url="",
         spacy_git_version="",
+        **{key: trained.meta[key] for key in _DESCRIBED if key in trained.meta},
     )
     return nlp
+
+
+def assemble_default(
+    trained: Language,
+    *,
+    config: str | Path | None = None,
+    own: Iterable[Concept] = (),
+    documents: Iterable[Document] = (),
+    annotated: str | Path | None = None,
+) -> Language:
+    """Put a trained model and the rule sources that come with the package together.
+
+    Args:
+        trained: A trained model without rule sources, see `keep_trained`.
+        config: The assembly config; without one, that of the shipped pipeline.
+        own: Concepts beside those of the knowledge base.
+        documents: Annotated documents for the action classes, beside the authored corpus.
+        annotated: Folder of marked text that stands for the authored corpus.
+
+    Returns:
+        A pipeline that is self-contained when saved.
+
+    Raises:
+        DrugPolicyError: The config lacks one of the components.
+    """
+    authored = read_marked_path(corpus() / "train" if annotated is None else annotated)
+    nlp = assemble(
+        trained,
+        configs() / "pipeline.cfg" if config is None else config,
+        concepts=default_store(),
+        forms=default_forms(),
+        families=default_families(),
+        verbs=default_verbs(),
+        documents=[*authored, *documents],
+    )
+    own = tuple(own)
+    if own:
+        add_concepts(nlp, own)
+    return nlp
+
+
+def keep_trained(nlp: Language) -> None:
+    """Take out of a pipeline all but its ner and what that reads.
+
+    Args:
+        nlp: Changed in place.
+
+    Raises:
+        UsageError: It has no component ``ner``.
+    """
+    if "ner" not in nlp.component_names:
+        raise UsageError(f"the pipeline has no component 'ner', but {', '.join(nlp.component_names) or 'none'}")
+    for name in nlp.component_names:
+        if nlp.get_pipe_meta(name).factory not in _TRAINED:
+            nlp.remove_pipe(name)
 
 
 def add_concepts(nlp: Language, concepts: Iterable[Concept]) -> None:
@@ -145,15 +172,48 @@ def add_concepts(nlp: Language, concepts: Iterable[Concept]) -> None:
         component.add(concepts)
 
 
+def check_target(output: str | Path) -> None:
+    """Raise where a pipeline cannot be saved, which is better known before the work than after it.
+
+    Args:
+        output: The folder to write.
+
+    Raises:
+        OutputError: There is a file, a folder with something else than a pipeline, or no folder to write it into.
+    """
+    output = Path(output)
+    if output.is_dir():
+        if any(output.iterdir()) and not (output / "config.cfg").is_file():
+            raise OutputError(f"{output}: is a folder of something else than a pipeline: name another")
+    elif output.exists():
+        raise OutputError(f"{output}: is a file: name a folder")
+    if not output.absolute().parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}: make it first")
+    if not os.access(output.absolute().parent, os.W_OK):
+        raise OutputError(f"{output}: cannot be written: no permission in {output.absolute().parent}")
+
+
 def save(nlp: Language, output: str | Path) -> None:
     """Save a pipeline as a folder, which appears only when it is whole.
 
     Args:
         nlp: The pipeline.
-        output: The folder; what stood there is replaced.
+        output: The folder; a pipeline that stood there is replaced.
+
+    Raises:
+        OutputError: It cannot be written.
     """
     output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    check_target(output)
+    nlp.config["paths"] = dict.fromkeys(nlp.config["paths"])  # none of this machine is saved
+    nlp.config["initialize"]["vectors"] = None
+    try:
+        _save(nlp, output)
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
+
+
+def _save(nlp: Language, output: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     try:
         nlp.to_disk(scratch / "new")
@@ -186,8 +246,3 @@ def _component(nlp: Language, name: str, kind: type) -> Any:
     if not isinstance(component, kind):
         raise DrugPolicyError(f"the component {name!r} is a {type(component).__name__}, not a {kind.__name__}")
     return component
-
-
-def _strip_paths(nlp: Language) -> None:
-    """Take the paths of this machine out of the config that is saved."""
-    nlp.config["paths"] = dict.fromkeys(nlp.config["paths"])

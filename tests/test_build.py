@@ -4,10 +4,10 @@ import pytest
 import spacy
 
 from drugpolicy_ner.actions import Verb
-from drugpolicy_ner.build import assemble, save, train
+from drugpolicy_ner.build import assemble, check_target, keep_trained, save
 from drugpolicy_ner.concepts import Alias, Concept
-from drugpolicy_ner.corpus import Document, Span, write_marked
-from drugpolicy_ner.errors import DrugPolicyError
+from drugpolicy_ner.corpus import Document, Span
+from drugpolicy_ner.errors import DrugPolicyError, OutputError, UsageError
 from drugpolicy_ner.forms import Form
 
 TEXT = "Police seized fentanyl in Ohio."
@@ -65,26 +65,50 @@ def test_build_save_replaces_whole_and_leaves_nothing_on_failure(blank, tmp_path
         raise OSError("disk full")
 
     monkeypatch.setattr(blank, "to_disk", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OutputError, match="model: cannot be written: disk full"):
         save(blank, target)
     assert sorted(path.name for path in target.iterdir()) == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.slow
-def test_build_train_learns_and_saves_without_paths(root, tmp_path):
-    for split in ("train", "dev"):
-        (tmp_path / f"{split}.txt").write_text(write_marked([DOCUMENT]), encoding="utf-8")
-    nlp = train(
-        root / "configs/sm.cfg",
-        tmp_path / "trained",
-        train=tmp_path / "train.txt",
-        dev=tmp_path / "dev.txt",
-        overrides={
-            "training.max_steps": 60,
-            "training.eval_frequency": 20,
-            "components.tok2vec.model.embed.include_static_vectors": False,
-        },
+def test_build_verbs_without_an_action_class_teach_nothing(blank, root):
+    spans = (Span(7, 13, "POLICY_VERB"), Span(14, 22, "SUBSTANCE"))
+    nlp = assemble(
+        blank,
+        root / "configs/pipeline.cfg",
+        concepts=[CONCEPT],
+        forms=[FORM],
+        families=[FAMILY],
+        verbs=[Verb("seize", "SANCTION")],
+        documents=[Document("a", TEXT, spans)],
     )
-    assert [(ent.text, ent.label_) for ent in nlp(TEXT).ents] == [("seized", "POLICY_VERB"), ("fentanyl", "SUBSTANCE")]
-    assert str(tmp_path) not in (tmp_path / "trained/config.cfg").read_text(encoding="utf-8")
+    doc = nlp.make_doc(TEXT)
+    assert nlp.get_pipe("drugpolicy_actions").classify(doc[1:2]) == "SANCTION"
+
+
+def test_build_keep_trained_takes_the_rules_away(blank, root):
+    nlp = put_together(blank, root / "configs/pipeline.cfg")
+    with pytest.raises(UsageError, match="no component 'ner', but drugpolicy_gazetteer"):
+        keep_trained(nlp)
+    nlp.add_pipe("ner", first=True)
+    keep_trained(nlp)
+    assert nlp.pipe_names == ["ner"]
+
+
+def test_build_check_target_spares_what_is_no_pipeline(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.docx").touch()
+    (tmp_path / "empty").mkdir()
+    check_target(tmp_path / "empty")
+    check_target(tmp_path / "new")
+    for name, message in [("file", "is a file"), ("folder", "something else"), ("none/model", "make it first")]:
+        with pytest.raises(OutputError, match=message):
+            check_target(tmp_path / name)
+
+
+def test_build_save_leaves_no_path_of_this_machine(blank, tmp_path):
+    blank.config["paths"] = {"train": str(tmp_path), "dev": None}
+    blank.config["initialize"]["vectors"] = str(tmp_path)
+    save(blank, tmp_path / "model")
+    assert str(tmp_path) not in (tmp_path / "model/config.cfg").read_text(encoding="utf-8")

@@ -25,11 +25,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import spacy
+
 import drugpolicy_ner
-from drugpolicy_ner.build import save, train
+from drugpolicy_ner.build import save
 from drugpolicy_ner.corpus import Document, Span, read_marked_path, write_marked
 from drugpolicy_ner.labels import ACTIONS
 from drugpolicy_ner.output import open_output
+from drugpolicy_ner.recipe import read_vectors
+from drugpolicy_ner.training import train
 
 ROOT = Path(__file__).parents[1]
 PIECE = 250
@@ -76,8 +80,6 @@ def select(raw: Path, output: Path, words: int) -> None:
 
 def label(texts: Path, output: Path, teacher: str) -> None:
     """Tag pieces and write them as marked text."""
-    import spacy
-
     nlp = spacy.load(teacher)
     documents = list(read_marked_path(texts))
     with open_output(output) as stream:
@@ -98,17 +100,22 @@ def label(texts: Path, output: Path, teacher: str) -> None:
 
 def learn(labelled: Path, output: Path, overrides: dict[str, object]) -> None:
     """Train the small model on labelled pieces and save it without its vectors."""
-    from retrain import write_vectors
-
     with tempfile.TemporaryDirectory(prefix="drugpolicy-vectors-") as scratch:
-        write_vectors(Path(scratch))
-        nlp = train(
-            ROOT / "configs" / "sm.cfg",
-            Path(scratch) / "trained",
-            train=labelled,
+        vectors = spacy.blank("en")
+        vectors.vocab.vectors = read_vectors(vectors.vocab.strings)
+        vectors.to_disk(scratch)
+        train(
+            labelled,
+            output,
             dev=ROOT / "training" / "corpus" / "dev",
+            base=None,
+            replay=None,
+            config="sm",
             overrides={"initialize.vectors": scratch, **overrides},
+            fully_annotated=True,
+            rules=False,
         )
+        nlp = spacy.load(output)
         nlp.vocab.vectors.clear()
         save(nlp, output)
 

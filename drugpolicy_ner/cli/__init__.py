@@ -12,6 +12,7 @@ import typer
 from .annotations import data
 from .knowledge import list_concepts, lookup
 from .tagging import tag
+from .training import OVERRIDES, assemble, package, retrain, train
 
 app = typer.Typer(
     name="drugpolicy-ner",
@@ -21,6 +22,10 @@ app = typer.Typer(
 app.command()(tag)
 app.command()(lookup)
 app.command("concepts")(list_concepts)
+app.command(context_settings=OVERRIDES)(train)
+app.command()(assemble)
+app.command()(package)
+app.command(context_settings=OVERRIDES)(retrain)
 app.add_typer(data, name="data")
 
 
