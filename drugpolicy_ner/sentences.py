@@ -22,18 +22,18 @@ _ABBREVIATIONS: Final = frozenset(
 
 _STARTERS: Final = frozenset(
     "the a an this that these those it its he she they we in on at by for from to under after before since when while "
-    "as if but and however although there here his her their our such no all both each some many most".split()
+    "as if but and however although there here then his her their our such no all both each some many most".split()
 )
 """Words that, written large behind an abbreviation with inner stops ("the U.S. The"), begin a sentence."""
 
 _END: Final = re.compile(
     r"(?P<blank>\s*\n[^\S\n]*\n\s*)"  # a paragraph
     r"|(?P<item>\s*\n[^\S\n]*(?=[•·▪●*–—-]\s|\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})[.)]\s))"  # an item of a list
-    r"|(?P<mark>[.!?…]+[\"'”’»)\]]*(?:\[\d{1,3}\])?)\s+"
+    r"|(?P<mark>[.!?…]+[\"'”’»)\]]*(?:\[\d{1,3}\])?)(?:[^\S\n]+|(?=\n))"
 )
 _BEFORE: Final = re.compile(r"[\w.&]+$")
 _NUMBER: Final = re.compile(r"(?:^|\n)[^\S\n]*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})$")
-_INITIALS: Final = re.compile(r"(?:[A-Za-z]\.)*[A-Z]")
+_INITIALS: Final = re.compile(r"(?<!\w)(?:[A-Za-z]\.)+[A-Z]$|(?<![\w-])[A-Z]$")
 _NEXT: Final = re.compile(r"[\"'“‘«(\[•*–—-]*\s*(\w+)?")
 
 
@@ -79,7 +79,5 @@ def _goes_on(text: str, match: re.Match[str]) -> bool:
     if _NUMBER.search(lead if match.start() > 20 else "\n" + lead):  # of a paragraph
         return True
     before = _BEFORE.search(lead)
-    last = before[0] if before else ""
-    if last.lower() in _ABBREVIATIONS:
-        return word.lower() not in _STARTERS  # "No. 12", "Sen. Smith", but "Acme Inc. It"
-    return bool(_INITIALS.fullmatch(last)) and word.lower() not in _STARTERS
+    short = (before and before[0].lower() in _ABBREVIATIONS) or _INITIALS.search(lead)
+    return bool(short) and word.lower() not in _STARTERS  # "No. 12", "Sen. Smith", but "Acme Inc. It"
