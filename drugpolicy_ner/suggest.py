@@ -1,26 +1,26 @@
 """What to annotate next: the sentences or documents of unlabelled text from which a model should learn most.
 
-Each is scored on its own, while the text streams by: where the trained model is unsure, where the sources disagree, and
-which names only a guess knows. Of the best some are then chosen one by one, each time the best that is least like what
-is chosen already.
+Each is scored on its own while the texts stream by: where the trained model is unsure, where the sources disagree, and
+which names nothing but a guess knows. Of the best some are then chosen one by one, each time the best of those that are
+least like what is chosen already. The outcome depends on the texts alone and not on the order in which they come.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 import numpy
 
-from .actions import ACTIONS
 from .candidates import GROUP, TOPICAL, UNSURE
 from .corpus import Document, Span
+from .labels import ACTIONS
 from .reading import Record, Report
 from .sentences import split
 from .tagging import tag_records
@@ -40,9 +40,9 @@ _PIECE: Final = 50_000
 
 _SHORTEST: Final = 5
 _LONGEST: Final = 120
-"""Words of a sentence that is worth to be shown alone; more are a table without full stops."""
+"""Words of a text that is worth showing; a longer sentence is a table without full stops."""
 
-_SPARE: Final = 10
+_SPARE: Final = 5
 _FLOOR: Final = 1_000
 """So many times the count, and so many at least, are kept to choose from."""
 
@@ -51,10 +51,15 @@ _SEEN: Final = 0.8
 """A text is annotated already if of its sequences of five words this share stands in annotated text."""
 
 _ALIKE: Final = 0.8
-"""Cosine from which on two texts are taken for the same."""
+"""Cosine from which on two texts are the same but for trifles."""
 
-_COLUMNS: Final = 2048
+_UNSURE_OF: Final = 0.4
+"""Doubt from which on a word is named as a reason."""
+
+_NAMED: Final = 3
+_COLUMNS: Final = 512
 _WORD: Final = re.compile(r"\w+")
+_DIGITS: Final = re.compile(r"\d+")
 
 
 class Unit(str, Enum):
@@ -66,13 +71,13 @@ class Unit(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How the parts of a score are put together: their sum, divided by the number of tokens to some power.
+    """How the parts of a score are put together: their sum, over the number of tokens raised to a power.
 
     Args:
-        doubt: Of the number of tokens that the ner is expected to get wrong.
-        disagreement: Of each place where the sources disagree.
-        unknown: Of each name without an entry in the knowledge base.
-        length: The power; 0 prefers long texts, 1 short ones full of difficulties.
+        doubt: Weight of the number of tokens that the ner is expected to get wrong.
+        disagreement: Weight of each place where the sources disagree.
+        unknown: Weight of each name without an entry in the knowledge base.
+        length: The power: 0 prefers long texts, 1 short ones full of difficulties.
     """
 
     doubt: float = 1.0
@@ -87,34 +92,31 @@ class Suggestion:
 
     Args:
         document: The text with the entities that the pipeline finds; its meta says where it stands and why it was
-            chosen. Its id need not be unique.
-        key: The words of the text, in which figures count for nothing; texts with the same key are the same.
-        score: The higher the more is to be learned.
-        words: The number of tokens.
+            chosen.
+        key: Its words, in which figures count for nothing: texts with the same key are the same.
+        score: The higher, the more is to be learned.
     """
 
     document: Document
     key: str
     score: float
-    words: int
 
     @property
-    def rank(self) -> tuple[float, tuple[int, ...], tuple[str, ...]]:
-        """By which it is chosen, the greatest first; whatever order texts come in, it is the same."""
-        where = (self.document.text, *self.document.meta.values(), self.document.id)
-        return self.score, tuple(-ord(char) for char in self.key[:64]), where
+    def rank(self) -> tuple[float, str, str, tuple[str, ...]]:
+        """By which the better of two is told, whatever order they come in."""
+        return self.score, self.key, self.document.text, tuple(self.document.meta.values())
 
 
 @dataclass(slots=True)
-class Summary:
+class Tally:
     """What was read and what was left out.
 
     Args:
         documents: Documents read.
-        units: Sentences or documents in them, of which the following were left out.
-        seen: Those annotated already.
-        short: Those with too few words.
-        long: Sentences with too many words.
+        units: Sentences or documents in them, among which are the following, which were left out.
+        seen: Annotated already.
+        short: Of too few words.
+        long: Of too many words.
     """
 
     documents: int = 0
@@ -124,12 +126,249 @@ class Summary:
     long: int = 0
 
 
+class Seen:
+    """Knows whether a text stands in annotated documents, as a whole or nearly so.
+
+    Args:
+        documents: The annotated documents.
+    """
+
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
+        self._shingles = {shingle for document in documents for shingle in _shingles(key_of(document.text))}
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a text with this key does."""
+        found = _shingles(key)
+        return sum(shingle in self._shingles for shingle in found) >= _SEEN * len(found) > 0
+
+
+def suggest(
+    nlp: Language,
+    records: Iterable[Record],
+    report: Report,
+    *,
+    count: int,
+    unit: Unit = Unit.SENTENCE,
+    seen: Collection[str] | Seen = (),
+    weights: Weights | None = None,
+    tally: Tally | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Suggestion]:
+    """Choose what to annotate next.
+
+    Args:
+        nlp: The pipeline that is to learn. With rule sources of this package more is known than with a trained ner
+            alone.
+        records: The texts, which are read once and not held.
+        report: Takes each text that the pipeline fails on.
+        count: How many to choose, at most; there are fewer where the texts hold no more that differ.
+        unit: Whether sentences or whole documents are chosen; a document of more than 50,000 characters is taken in
+            pieces.
+        seen: Keys of what is annotated already.
+        weights: How the parts of a score are put together.
+        tally: Counts what was read and left out.
+        advance: Called after each document.
+
+    Returns:
+        The texts, the most worthwhile first, each with an id of its own.
+    """
+    counts = Tally() if tally is None else tally
+    size = max(_FLOOR, _SPARE * count)
+    pool: dict[str, Suggestion] = {}
+    for suggestion in _scored(nlp, records, report, unit, seen, weights or Weights(), counts, advance):
+        rival = pool.get(suggestion.key)
+        if rival is None or suggestion.rank > rival.rank:
+            pool[suggestion.key] = suggestion
+        if len(pool) > 2 * size:
+            pool = {best.key: best for best in _best(pool.values(), size)}
+    return _with_ids(_diverse(_best(pool.values(), size), count))
+
+
+def key_of(text: str) -> str:
+    """Return what is compared of a text: its words in lower case, in which all figures are one."""
+    return _DIGITS.sub("0", " ".join(_WORD.findall(text.lower())))
+
+
+def _shingles(key: str) -> list[str]:
+    words = key.split()
+    return [" ".join(words[i : i + _SHINGLE]) for i in range(len(words) - _SHINGLE + 1)]
+
+
+def _best(suggestions: Iterable[Suggestion], size: int) -> list[Suggestion]:
+    return heapq.nlargest(size, suggestions, key=lambda suggestion: suggestion.rank)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part(Record):
     """A piece of a record.
 
     Args:
-        offset: Where it begins in the text of the record.
+        offset: Where it begins in the record's text.
+        whole: Whether it is all of it.
     """
 
     offset: int = 0
+    whole: bool = True
+
+
+def _parts(records: Iterable[Record], tally: Tally, advance: Callable[[], None]) -> Iterator[_Part]:
+    for record in records:
+        start, length = 0, len(record.text)
+        while start < length:
+            stop = length
+            if length - start > _PIECE:
+                at = record.text.rfind("\n\n", start + _PIECE // 2, start + _PIECE)
+                stop = at + 2 if at >= 0 else start + _PIECE
+            doc_id = record.id or f"{record.path}:{record.line}"
+            whole = stop - start == length
+            yield _Part(doc_id, record.text[start:stop], record.path, record.line, {}, start, whole)
+            start = stop
+        tally.documents += 1
+        advance()
+
+
+def _scored(
+    nlp: Language,
+    records: Iterable[Record],
+    report: Report,
+    unit: Unit,
+    seen: Collection[str] | Seen,
+    weights: Weights,
+    tally: Tally,
+    advance: Callable[[], None],
+) -> Iterator[Suggestion]:
+    """Score every text that is not left out."""
+    known = frozenset(ner.labels) if (ner := trained_ner(nlp)) is not None else frozenset()
+    # one at a time: in a batch the last digits of a score depend on what else is in it
+    for part, doc in tag_records(nlp, _parts(records, tally, advance), report, batch_size=1):
+        assert isinstance(part, _Part)
+        doubt = doubts(nlp, doc)
+        disputes = list(_disputes(doc, known))
+        unknown = list(_unknown(doc))
+        for slice_ in split(doc) if unit is Unit.SENTENCE else [doc[:]]:
+            tally.units += 1
+            key = key_of(slice_.text)
+            words = key.count(" ") + 1
+            if words < _SHORTEST:
+                tally.short += 1
+            elif words > _LONGEST and unit is Unit.SENTENCE:
+                tally.long += 1
+            elif key in seen:
+                tally.seen += 1
+            else:
+                yield _suggestion(part, slice_, key, doubt, disputes, unknown, weights)
+
+
+def _disputes(doc: Doc, labels: Collection[str]) -> Iterator[Slice]:
+    """Yield where the sources disagree: what a list or form is sure of and the ner has not, or the other way round.
+
+    Args:
+        doc: The tagged document.
+        labels: The labels of the ner; of others it can know nothing.
+    """
+    found = [(span, span.id_) for span in doc.spans[GROUP]] if GROUP in doc.spans else []
+    guessed = {(span.start, span.end, span.label) for span, source in found if source == "ner"}
+    taken = {(ent.start, ent.end, ent.label) for ent in doc.ents}
+    covered: set[int] = set()
+    for span, source in found:
+        place = (span.start, span.end, span.label)
+        if source == "ner":
+            disputed = place not in taken
+        else:
+            sure = source[-1:] not in (UNSURE, TOPICAL)
+            disputed = sure and span.label_ in labels and place not in guessed
+        if disputed and covered.isdisjoint(range(span.start, span.end)):
+            covered.update(range(span.start, span.end))
+            yield span
+
+
+def _unknown(doc: Doc) -> Iterator[Slice]:
+    """Yield names of which the knowledge base has no entry: guessed by the ner, or built as chemical names are."""
+    if GROUP in doc.spans:
+        for ent in doc.ents:
+            if ent.label_ in _NAMES and (ent.id_ == "nomenclature" or (ent.id_ == "ner" and not ent.kb_id_)):
+                yield ent
+
+
+def _suggestion(
+    part: _Part,
+    slice_: Slice,
+    key: str,
+    doubt: NDArray[numpy.float32],
+    disputes: Sequence[Slice],
+    unknown: Sequence[Slice],
+    weights: Weights,
+) -> Suggestion:
+    doubt = doubt[slice_.start : slice_.end]
+    expected = float(doubt.sum())
+    disputed = [span.text for span in disputes if slice_.start <= span.start < slice_.end]
+    names = sorted({ent.text for ent in unknown if slice_.start <= ent.start < slice_.end})
+    total = weights.doubt * expected + weights.disagreement * len(disputed) + weights.unknown * len(names)
+    score = round(total / len(slice_) ** weights.length, 4)
+    unsure = [slice_[int(i)].text for i in numpy.argsort(-doubt, kind="stable")[:_NAMED] if doubt[i] >= _UNSURE_OF]
+    reasons = {"model unsure of": unsure, "sources disagree on": disputed, "unknown name": names}
+    why = [f"{what} {', '.join(list(dict.fromkeys(texts))[:_NAMED])}" for what, texts in reasons.items() if texts]
+    offset = part.offset + slice_.start_char
+    meta = {
+        "source": part.path,
+        "document": part.id,
+        "offset": str(offset),
+        "score": f"{score:.4f}",
+        "doubt": f"{expected:.2f}",
+        "disagreements": str(len(disputed)),
+        "unknown": str(len(names)),
+        "why": " ".join("; ".join(why).split()),
+    }
+    if part.line is not None:
+        meta["line"] = str(part.line)
+    whole = part.whole and len(slice_) == len(slice_.doc)
+    spans = tuple(_span(ent, slice_.start_char) for ent in slice_.ents)
+    return Suggestion(Document(part.id if whole else f"{part.id}:{offset}", slice_.text, spans, meta), key, score)
+
+
+def _span(ent: Slice, start: int) -> Span:
+    action = ent.kb_id_ if ent.label_ == "POLICY_VERB" and ent.kb_id_ in ACTIONS else ""
+    return Span(ent.start_char - start, ent.end_char - start, ent.label_, action)
+
+
+def _diverse(pool: Sequence[Suggestion], count: int) -> list[Suggestion]:
+    """Choose greedily by score, less what is like something chosen already, and never the same twice."""
+    if not pool:
+        return []
+    vectors = _vectors([suggestion.key for suggestion in pool])
+    scores = numpy.array([suggestion.score for suggestion in pool])
+    nearest = numpy.zeros(len(pool), dtype="f")
+    chosen: list[Suggestion] = []
+    while len(chosen) < count:
+        gains = numpy.where(nearest < _ALIKE, scores * (1 - nearest), -1.0)
+        best = int(gains.argmax())
+        if gains[best] < 0:
+            break
+        chosen.append(pool[best])
+        nearest = numpy.maximum(nearest, vectors @ vectors[best])
+        nearest[best] = 1.0  # a text without a rare word is like nothing, itself included
+    return chosen
+
+
+def _vectors(keys: Sequence[str]) -> NDArray[numpy.float32]:
+    """Return a row of length 1 for each text: its words, hashed, the rare ones weighing more."""
+    vectors = numpy.zeros((len(keys), _COLUMNS), dtype="f")
+    for row, key in zip(vectors, keys, strict=True):
+        for word in set(key.split()):
+            row[crc32(word.encode()) % _COLUMNS] = 1.0
+    vectors *= numpy.log((1 + len(keys)) / (1 + (vectors > 0).sum(axis=0))) + 0.1
+    found: NDArray[numpy.float32] = vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True)
+    return found
+
+
+def _with_ids(suggestions: Sequence[Suggestion]) -> list[Suggestion]:
+    """Put the place before an id that several texts have."""
+    uses = Counter(suggestion.document.id for suggestion in suggestions)
+
+    def named(document: Document) -> Document:
+        if uses[document.id] == 1:
+            return document
+        place = [document.meta[name] for name in ("source", "line") if name in document.meta]
+        return replace(document, id=":".join([*place, document.id]))
+
+    return [replace(suggestion, document=named(suggestion.document)) for suggestion in suggestions]
