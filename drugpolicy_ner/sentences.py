@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
 
-_ABBREVIATIONS: Final = frozenset(
+_SHORT: Final = (
     "no nos sec secs art arts para paras par subsec subd pt ch cl reg regs res doc fig vol ed eds p pp v vs cf al "
     "e.g i.e viz approx ca st mr mrs ms dr prof rev hon sen rep gov gen col lt sgt capt det insp supt atty asst "
     "jr sr dept div inc ltd co corp bros mt ft u.n u.k u.s.c c.f.r fed stat supp cong sess jan feb mar apr jun jul aug "
-    "sep sept oct nov dec".split()
+    "sep sept oct nov dec"
 )
+_OPENING: Final = (
+    "the a an this that these those it its he she they we in on at by for from to under after before since when while "
+    "as if but and however although there here then his her their our such no all both each some many most"
+)
+_ABBREVIATIONS: Final = frozenset(_SHORT.split())
 """Words whose full stop ends no sentence, in lower case without it."""
 
-_STARTERS: Final = frozenset(
-    "the a an this that these those it its he she they we in on at by for from to under after before since when while "
-    "as if but and however although there here then his her their our such no all both each some many most".split()
-)
-"""Words that, written large behind an abbreviation with inner stops ("the U.S. The"), begin a sentence."""
+_STARTERS: Final = frozenset(_OPENING.split())
+"""Words before which even an abbreviation ends a sentence ("in the U.S. The DEA ...")."""
 
 _END: Final = re.compile(
     r"(?P<blank>\s*\n[^\S\n]*\n\s*)"  # a paragraph
@@ -69,14 +71,12 @@ def _goes_on(text: str, match: re.Match[str]) -> bool:
     """Say whether a sentence goes on behind a full stop or the like."""
     following = _NEXT.match(text, match.end())
     word = following[1] if following else None
-    if word is None:
+    if word is None or (match["mark"][0] != "." and not word[0].islower()):
         return False
     if word[0].islower():
         return True
-    if match["mark"][0] != "." or match["mark"].startswith(".."):
-        return False
     lead = text[max(0, match.start() - 20) : match.start()]
-    if _NUMBER.search(lead if match.start() > 20 else "\n" + lead):  # of a paragraph
+    if _NUMBER.search(lead if match.start() > 20 else "\n" + lead):  # of a paragraph, "12. The Court"
         return True
     before = _BEFORE.search(lead)
     short = (before and before[0].lower() in _ABBREVIATIONS) or _INITIALS.search(lead)

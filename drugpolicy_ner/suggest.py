@@ -32,15 +32,17 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
     from spacy.tokens import Span as Slice
 
-_NAMES: Final = frozenset("SUBSTANCE DRUG_CLASS PRECURSOR INSTITUTION CRIMINAL_ORG LEGAL_INSTRUMENT".split())
+_NAMES: Final = frozenset(["SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "INSTITUTION", "CRIMINAL_ORG", "LEGAL_INSTRUMENT"])
 """Labels of names that the knowledge base should know."""
 
 _PIECE: Final = 50_000
 """Characters of the longest document that is taken whole; a longer one is cut at its paragraphs."""
 
-_SHORTEST: Final = 5
-_LONGEST: Final = 120
-"""Words of a text that is worth showing; a longer sentence is a table without full stops."""
+SHORTEST: Final = 5
+"""Words of a text that is worth showing."""
+
+LONGEST: Final = 120
+"""Words of a sentence that is worth showing; a longer one is a table without full stops."""
 
 _SPARE: Final = 5
 _FLOOR: Final = 1_000
@@ -249,9 +251,9 @@ def _scored(
             tally.units += 1
             key = key_of(slice_.text)
             words = key.count(" ") + 1
-            if words < _SHORTEST:
+            if words < SHORTEST:
                 tally.short += 1
-            elif words > _LONGEST and unit is Unit.SENTENCE:
+            elif words > LONGEST and unit is Unit.SENTENCE:
                 tally.long += 1
             elif key in seen:
                 tally.seen += 1
