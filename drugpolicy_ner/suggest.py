@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -22,9 +22,9 @@ from .candidates import GROUP, TOPICAL, UNSURE
 from .corpus import Document, Span
 from .labels import ACTIONS
 from .reading import Record, Report
-from .sentences import split
 from .tagging import tag_records
 from .uncertainty import doubts, trained_ner
+from .units import Unit, cut
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,13 +62,6 @@ _NAMED: Final = 3
 _COLUMNS: Final = 512
 _WORD: Final = re.compile(r"\w+")
 _DIGITS: Final = re.compile(r"\d+")
-
-
-class Unit(str, Enum):
-    """What is suggested."""
-
-    SENTENCE = "sentence"
-    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +214,20 @@ def _parts(records: Iterable[Record], tally: Tally, advance: Callable[[], None])
             if length - start > _PIECE:
                 at = record.text.rfind("\n\n", start + _PIECE // 2, start + _PIECE)
                 stop = at + 2 if at >= 0 else start + _PIECE
-            doc_id = record.id or f"{record.path}:{record.line}"
+            doc_id = _short_id(record)
             whole = stop - start == length
             yield _Part(doc_id, record.text[start:stop], record.path, record.line, {}, start, whole)
             start = stop
         tally.documents += 1
         advance()
+
+
+def _short_id(record: Record) -> str:
+    """Return the id of a record, or where it has none of its own, the name of its file and its line."""
+    if record.id not in ("", record.path, f"{record.path}:{record.line}"):
+        return record.id
+    name = PurePath(record.path).name
+    return name if record.line is None else f"{name}:{record.line}"
 
 
 def _scored(
@@ -247,7 +248,7 @@ def _scored(
         doubt = doubts(nlp, doc)
         disputes = list(_disputes(doc, known))
         unknown = list(_unknown(doc))
-        for slice_ in split(doc) if unit is Unit.SENTENCE else [doc[:]]:
+        for slice_ in cut(doc, unit):
             tally.units += 1
             key = key_of(slice_.text)
             words = key.count(" ") + 1
@@ -268,17 +269,17 @@ def _disputes(doc: Doc, labels: Collection[str]) -> Iterator[Slice]:
         doc: The tagged document.
         labels: The labels of the ner; of others it can know nothing.
     """
-    found = [(span, span.id_) for span in doc.spans[GROUP]] if GROUP in doc.spans else []
-    guessed = {(span.start, span.end, span.label) for span, source in found if source == "ner"}
+    group = doc.spans[GROUP] if GROUP in doc.spans else ()
+    guessed = {(span.start, span.end, span.label) for span in group if span.id_ == "ner"}
     taken = {(ent.start, ent.end, ent.label) for ent in doc.ents}
+    agreed = {(i, label) for start, end, label in guessed & taken for i in range(start, end)}
     covered: set[int] = set()
-    for span, source in found:
-        place = (span.start, span.end, span.label)
-        if source == "ner":
-            disputed = place not in taken
-        else:
-            sure = source[-1:] not in (UNSURE, TOPICAL)
-            disputed = sure and span.label_ in labels and place not in guessed
+    for span in group:
+        if span.id_ == "ner":
+            disputed = (span.start, span.end, span.label) not in taken
+        else:  # a shorter name within one that is agreed on disputes nothing
+            sure = span.id_[-1:] not in (UNSURE, TOPICAL)
+            disputed = sure and span.label_ in labels and (span.start, span.label) not in agreed
         if disputed and covered.isdisjoint(range(span.start, span.end)):
             covered.update(range(span.start, span.end))
             yield span
@@ -307,7 +308,9 @@ def _suggestion(
     names = sorted({ent.text for ent in unknown if slice_.start <= ent.start < slice_.end})
     total = weights.doubt * expected + weights.disagreement * len(disputed) + weights.unknown * len(names)
     score = round(total / len(slice_) ** weights.length, 4)
-    unsure = [slice_[int(i)].text for i in numpy.argsort(-doubt, kind="stable")[:_NAMED] if doubt[i] >= _UNSURE_OF]
+    unsure = [
+        token.text for token, least in zip(slice_, doubt, strict=True) if least >= _UNSURE_OF and token.text.strip()
+    ]
     reasons = {"model unsure of": unsure, "sources disagree on": disputed, "unknown name": names}
     why = [f"{what} {', '.join(list(dict.fromkeys(texts))[:_NAMED])}" for what, texts in reasons.items() if texts]
     offset = part.offset + slice_.start_char

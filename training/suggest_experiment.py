@@ -17,26 +17,27 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import spacy
+from spacy.tokenizer import Tokenizer
+
 from drugpolicy_ner.build import assemble_default
 from drugpolicy_ner.corpus import Document, Format, Span, read_marked_path, write_documents
 from drugpolicy_ner.corpus.check import align
 from drugpolicy_ner.errors import DataError
 from drugpolicy_ner.reading import Record
-from drugpolicy_ner.sentences import split
 from drugpolicy_ner.suggest import LONGEST, SHORTEST, Suggestion, Weights, key_of, suggest
 from drugpolicy_ner.tagging import load_pipeline
 from drugpolicy_ner.tokenizer import build_tokenizer
 from drugpolicy_ner.training import train
+from drugpolicy_ner.units import Unit, cut
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "training" / "corpus"
 
 
-def sentences(document: Document) -> Iterator[Document]:
+def sentences(document: Document, tokenizer: Tokenizer) -> Iterator[Document]:
     """Cut an annotated document as the suggestions are cut, and leave out what they leave out."""
-    import spacy
-
-    for sentence in split(align(document, build_tokenizer(spacy.blank("en")))):
+    for sentence in cut(align(document, tokenizer), Unit.SENTENCE):
         if SHORTEST <= len(key_of(sentence.text).split()) <= LONGEST:
             yield part(document, sentence.start_char, sentence.end_char)
 
@@ -102,7 +103,8 @@ def run(seed: int, args: argparse.Namespace, scratch: Path) -> dict[str, dict[st
     documents = sorted(read_marked_path(CORPUS / "train"), key=lambda document: document.id)
     generator.shuffle(documents)
     start, rest = documents[: args.start], {document.id: document for document in documents[args.start :]}
-    pool = [sentence for document in rest.values() for sentence in sentences(document)]
+    tokenizer = build_tokenizer(spacy.blank("en"))
+    pool = [sentence for document in rest.values() for sentence in sentences(document, tokenizer)]
     figures = {"start": {"f": fit(start, scratch / f"start-{seed}", args.steps, seed), "sentences": 0, "words": 0}}
     nlp = assemble_default(load_pipeline(str(scratch / f"start-{seed}")), annotated=scratch / f"start-{seed}.txt")
     records = [Record(document.id, document.text) for document in rest.values()]

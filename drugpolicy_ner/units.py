@@ -1,4 +1,4 @@
-"""Sentences of a tagged document, cut by rules that know the prose of law and government.
+"""What a document is cut into: sentences, by rules that know the prose of law and government, or nothing.
 
 spaCy's sentencizer cuts behind every full stop token, also behind "No." and "Sec.", and never at a blank line; and it
 cuts through entities.
@@ -7,10 +7,19 @@ cuts through entities.
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
+
+
+class Unit(str, Enum):
+    """What is shown for annotation at a time."""
+
+    SENTENCE = "sentence"
+    DOCUMENT = "document"
+
 
 _SHORT: Final = (
     "no nos sec secs art arts para paras par subsec subd pt ch cl reg regs res doc fig vol ed eds p pp v vs cf al "
@@ -39,7 +48,17 @@ _INITIALS: Final = re.compile(r"(?<!\w)(?:[A-Za-z]\.)+[A-Z]$|(?<![\w-])[A-Z]$")
 _NEXT: Final = re.compile(r"[\"'“‘«(\[•*–—-]*\s*(\w+)?")
 
 
-def split(doc: Doc) -> list[Span]:
+def cut(doc: Doc, unit: Unit) -> list[Span]:
+    """Cut a document.
+
+    Args:
+        doc: The document; its entities stay whole.
+        unit: Into what.
+    """
+    return sentences(doc) if unit is Unit.SENTENCE else [doc[:]]
+
+
+def sentences(doc: Doc) -> list[Span]:
     """Cut a document into sentences.
 
     Args:
@@ -51,7 +70,7 @@ def split(doc: Doc) -> list[Span]:
     text = doc.text
     inside = {i for ent in doc.ents for i in range(ent.start_char + 1, ent.end_char)}
     ends = [match.end() for match in _END.finditer(text) if not (match["mark"] and _goes_on(text, match))]
-    sentences, start = [], 0
+    found, start = [], 0
     for end in [*(end for end in ends if end not in inside), len(text)]:
         left, right = start, end
         while left < right and text[left].isspace():
@@ -60,21 +79,23 @@ def split(doc: Doc) -> list[Span]:
             right -= 1
         span = doc.char_span(left, right) if left < right else None
         if span is not None:  # else a token spans the cut, and the next sentence takes this one along
-            sentences.append(span)
+            found.append(span)
             start = end
         elif left == right:
             start = end
-    return sentences
+    return found
 
 
 def _goes_on(text: str, match: re.Match[str]) -> bool:
     """Say whether a sentence goes on behind a full stop or the like."""
     following = _NEXT.match(text, match.end())
     word = following[1] if following else None
-    if word is None or (match["mark"][0] != "." and not word[0].islower()):
+    if word is None:
         return False
     if word[0].islower():
         return True
+    if match["mark"][0] != ".":
+        return False
     lead = text[max(0, match.start() - 20) : match.start()]
     if _NUMBER.search(lead if match.start() > 20 else "\n" + lead):  # of a paragraph, "12. The Court"
         return True
