@@ -76,8 +76,8 @@ class Weights:
     """
 
     doubt: float = 1.0
-    disagreement: float = 0.5
-    unknown: float = 0.25
+    disagreement: float = 1.0
+    unknown: float = 0.5
     length: float = 0.5
 
 
@@ -269,7 +269,7 @@ def _disputes(doc: Doc, labels: Collection[str]) -> Iterator[Slice]:
         doc: The tagged document.
         labels: The labels of the ner; of others it can know nothing.
     """
-    group = doc.spans[GROUP] if GROUP in doc.spans else ()
+    group = doc.spans.get(GROUP, ())
     guessed = {(span.start, span.end, span.label) for span in group if span.id_ == "ner"}
     taken = {(ent.start, ent.end, ent.label) for ent in doc.ents}
     agreed = {(i, label) for start, end, label in guessed & taken for i in range(start, end)}
