@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 import spacy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 from typer.testing import CliRunner, Result
@@ -61,27 +61,27 @@ def shown(suggestions: Sequence[Suggestion]) -> list[str]:
         ["The ministry…", "The end."],
     ],
 )
-def test_sentences(parts: list[str]) -> None:
+def test_sentences(nlp: Language, parts: list[str]) -> None:
     text = parts[0] + "".join(part if part.startswith("\n") else f" {part}" for part in parts[1:])
-    assert [span.text for span in sentences(spacy.blank("en")(text))] == [part.strip() for part in parts]
+    assert [span.text for span in sentences(nlp.make_doc(text))] == [part.strip() for part in parts]
 
 
-def test_sentences_leave_entities_whole() -> None:
-    doc = spacy.blank("en")("The Dr. Who Act. It passed.")
+def test_sentences_leave_entities_whole(nlp: Language) -> None:
+    doc = nlp.make_doc("The Dr. Who Act. It passed.")
     doc.set_ents([doc.char_span(4, 19, label="LEGAL_INSTRUMENT", alignment_mode="expand")])
     assert [span.text for span in sentences(doc)] == ["The Dr. Who Act. It passed."]
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="ab.A1 \n(-?“[", max_size=60))
-def test_sentences_lose_only_white_space(text: str) -> None:
-    doc = Language()(text)
-    found = sentences(doc)
+def test_sentences_lose_only_white_space(nlp: Language, text: str) -> None:
+    found = sentences(nlp.make_doc(text))
     assert "".join("".join(span.text for span in found).split()) == "".join(text.split())
     assert all(one.end <= other.start for one, other in pairwise(found))
 
 
-def test_unit_document() -> None:
-    doc = spacy.blank("en")("One. Two.")
+def test_unit_document(nlp: Language) -> None:
+    doc = nlp.make_doc("One. Two.")
     assert [span.text for span in cut(doc, Unit.DOCUMENT)] == ["One. Two."]
 
 
@@ -200,7 +200,7 @@ def test_suggest_another_pipeline() -> None:
     assert {suggestion.score for suggestion in found} == {0.0}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None)
 @given(order=st.permutations(range(len(TEXTS))), twice=st.integers(0, len(TEXTS) - 1), count=st.integers(1, 12))
 def test_suggest_laws(nlp: Language, order: list[int], twice: int, count: int) -> None:
     inputs = [*records(TEXTS), Record("again", TEXTS[twice], "again.txt")]
