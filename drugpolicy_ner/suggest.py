@@ -38,6 +38,8 @@ _NAMES: Final = frozenset(["SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "INSTITUTION"
 _PIECE: Final = 50_000
 """Characters of the longest document that is taken whole; a longer one is cut at its paragraphs."""
 
+_BREAKS: Final = ("\n\n", "\n", " ")
+
 SHORTEST: Final = 5
 """Words of a text that is worth showing."""
 
@@ -212,8 +214,9 @@ def _parts(records: Iterable[Record], tally: Tally, advance: Callable[[], None])
         while start < length:
             stop = length
             if length - start > _PIECE:
-                at = record.text.rfind("\n\n", start + _PIECE // 2, start + _PIECE)
-                stop = at + 2 if at >= 0 else start + _PIECE
+                low, high = start + _PIECE // 2, start + _PIECE
+                cuts = ((record.text.rfind(mark, low, high), len(mark)) for mark in _BREAKS)
+                stop = next((at + size for at, size in cuts if at >= 0), high)
             doc_id = _short_id(record)
             whole = stop - start == length
             yield _Part(doc_id, record.text[start:stop], record.path, record.line, {}, start, whole)
@@ -327,13 +330,15 @@ def _suggestion(
     if part.line is not None:
         meta["line"] = str(part.line)
     whole = part.whole and len(slice_) == len(slice_.doc)
-    spans = tuple(_span(ent, slice_.start_char) for ent in slice_.ents)
+    spans = tuple(_span(ent, slice_.start_char) for ent in slice_.ents if ent.text.strip())
     return Suggestion(Document(part.id if whole else f"{part.id}:{offset}", slice_.text, spans, meta), key, score)
 
 
 def _span(ent: Slice, start: int) -> Span:
+    """Return an entity as a span of the slice, without the white space that some models leave at its edges."""
     action = ent.kb_id_ if ent.label_ == "POLICY_VERB" and ent.kb_id_ in ACTIONS else ""
-    return Span(ent.start_char - start, ent.end_char - start, ent.label_, action)
+    before, after = (len(ent.text) - len(text) for text in (ent.text.lstrip(), ent.text.rstrip()))
+    return Span(ent.start_char + before - start, ent.end_char - after - start, ent.label_, action)
 
 
 def _diverse(pool: Sequence[Suggestion], count: int) -> list[Suggestion]:

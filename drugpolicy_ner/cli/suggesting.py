@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -24,6 +24,7 @@ from ..units import Unit
 from .shell import OwnConcepts, Report, exit_codes, say, spare
 
 if TYPE_CHECKING:
+    from ..corpus import Document
     from ..suggest import Suggestion, Tally
 
 _EVERY: Final = 10.0
@@ -102,19 +103,26 @@ def suggest(
             from ..build import add_concepts
 
             add_concepts(nlp, own)
-        tally = Tally()
-        lines_of_progress = _Lines()
-        with report.progress(inputs) as bar:
+        tally, notes = Tally(), Notes()
+        chosen: list[Suggestion] = []
 
-            def advance() -> None:
-                bar()
-                lines_of_progress()
+        def documents() -> Iterator[Document]:  # begins when the output has been opened
+            lines_of_progress = _Lines()
+            with report.progress(inputs) as bar:
 
-            chosen = choose(nlp, inputs, report, count=count, unit=unit, seen=annotated, tally=tally, advance=advance)
-        if not chosen:
-            raise DataError(f"nothing to suggest: {_chosen_from(tally, unit)}")
-        notes = Notes()
-        write_documents((suggestion.document for suggestion in chosen), output, form, notes=notes)
+                def advance() -> None:
+                    bar()
+                    lines_of_progress()
+
+                chosen.extend(
+                    choose(nlp, inputs, report, count=count, unit=unit, seen=annotated, tally=tally, advance=advance)
+                )
+            if not chosen:
+                raise DataError(f"nothing to suggest: {_chosen_from(tally, unit)}")
+            for suggestion in chosen:
+                yield suggestion.document
+
+        write_documents(documents(), output, form, notes=notes)
         for note in notes:
             say(note)
         if as_json:
