@@ -6,9 +6,9 @@
 
 1. `select` cuts the .txt files of the folder RAW into pieces of some 300 words and takes those that name a drug, class,
    precursor or schedule, plus one other piece for every four, so that the model also learns silence.
+2. `label` tags the pieces with a pipeline whose ner is a transformer (`configs/trf.cfg`), assembled with the rules, and
    writes them as marked text. A name that the ner alone found stays only where the ner finds it most times that it
-   writes them as marked text. A name that the ner alone found stays only where the ner finds it most of the times that
-   it occurs: a transformer of this size takes many a person and place for an institution, but not each time.
+   occurs: a transformer of this size takes many a person and place for an institution, but not each time.
 3. `learn` trains `configs/sm.cfg` on that and saves it without vectors.
 
 RAW is any folder of drug-policy text in the public domain. Ours, of four million words: the Congressional Record, press
