@@ -75,6 +75,22 @@ def reliability(bins: Iterable[tuple[float, float, float]], *, label: str) -> st
     return _svg("curve", label, 40, [*parts, _line("axis", [(0, 40), (100, 0)])])
 
 
+def histogram(counts: Sequence[int], *, label: str) -> str:
+    """Draw a column for each number, the greatest as high as the plot.
+
+    Args:
+        counts: The numbers, at least one.
+        label: What it shows.
+    """
+    width, top = 100 / len(counts), max(counts) or 1
+    columns = [
+        f'<rect class="fill" x="{i * width + width / 20:.2f}" y="{40 - 38 * count / top:.2f}" '
+        f'width="{width * 0.9:.2f}" height="{38 * count / top:.2f}"/>'
+        for i, count in enumerate(counts)
+    ]
+    return _svg("curve", label, 40, columns)
+
+
 def _svg(kind: str, label: str, height: int, parts: Iterable[str]) -> str:
     return (
         f'<svg class="{kind}" viewBox="0 0 100 {height}" preserveAspectRatio="none" role="img" '
