@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy.util import load_config, load_model_from_config
+from spacy.about import __version__ as spacy_version
+from spacy.util import is_compatible_version, load_config, load_model_from_config
 
 from . import __version__
 from .actions import Actions, Verb, default_verbs
@@ -139,6 +141,23 @@ def assemble_default(
     return nlp
 
 
+def open_model(model: str | None, *, exclude: Sequence[str] = ()) -> Language:
+    """Load a pipeline to build on.
+
+    Tagging makes do with a pipeline that was made for another spaCy; what is built on one would hide that.
+
+    Args:
+        model: Its name or folder; without it, the one that ships with this package.
+        exclude: Names of components that are not loaded.
+
+    Raises:
+        UsageError: It cannot be loaded, or it was made for another spaCy.
+    """
+    if model is not None and Path(model).is_dir():
+        _check_version(Path(model), f"the pipeline {model!r}")
+    return load_pipeline(model, exclude=exclude)
+
+
 def load_trained(model: str) -> Language:
     """Load a pipeline without its rule sources, which may be those of another version.
 
@@ -149,7 +168,7 @@ def load_trained(model: str) -> Language:
         UsageError: It cannot be loaded, or has no component ``ner``.
     """
     rules = load_config(configs() / "pipeline.cfg")["nlp"]["pipeline"]
-    nlp = load_pipeline(model, exclude=rules)
+    nlp = open_model(model, exclude=rules)
     keep_trained(nlp)
     return nlp
 
@@ -251,6 +270,19 @@ def _save(nlp: Language, output: Path) -> None:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_version(folder: Path, name: str) -> None:
+    """Raise where a pipeline was made for another spaCy, of which spaCy itself only warns."""
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+        wanted = str(meta.get("spacy_version", ""))
+    except FileNotFoundError:
+        raise UsageError(f"{name} cannot be loaded: the folder holds no pipeline (no meta.json)") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"{name} cannot be loaded: its meta.json cannot be read: {error}") from None
+    if wanted and not is_compatible_version(spacy_version, wanted):
+        raise UsageError(f"{name} was made for spaCy {wanted}, and this is spaCy {spacy_version}: train it anew")
 
 
 def _takers(nlp: Language) -> Iterator[Any]:

@@ -39,6 +39,9 @@ _AFTER: Final = re.compile(
 )
 _FIRST: Final = re.compile(rf"(?<![\w(])({_ACRONYM})\s+\(\s*[“\"‘«]?([^()]{{6,140}}?)[”\"’»]?\s*(?:[,;][^()]*)?\)")
 _BEFORE: Final = 130  # characters looked at before a bracket
+_CITED: Final = re.compile(
+    r"\([^()]*\d[^()]*\)\s*$"
+)  # a citation between a name and its acronym: "Act (21 U.S.C. 801) (CSA)"
 _BREAK: Final = re.compile(r"[.;:!?]\s|\n\s*\n|[()\[\]]")
 _NAME_WORD: Final = re.compile(r"[^\W\d_][\w.’'/&-]*|&|\d{4}")
 _ARTICLE: Final = re.compile(r"(?:[Tt]he|An?|La|Las|El|Los|Le|Les|L['’]|Il|Der|Die|Das|De|Het|O|Os|A|As)\s")
@@ -115,6 +118,8 @@ def find_definitions(text: str) -> Iterator[Definition]:
         if not _is_acronym(acronym):
             continue
         end = match.start()
+        if cited := _CITED.search(text, max(0, end - _BEFORE), end):
+            end = cited.start()
         while end and text[end - 1] in _TRAILING:
             end -= 1
         floor = max(0, end - _BEFORE)
@@ -193,7 +198,8 @@ def definitions(doc: Doc, entities: Iterable[tuple[int, int, str]]) -> Iterator[
             ends where the name does; a name without one is judged by its words.
 
     Yields:
-        Start token, end token and label.
+        Start token, end token and label, which is empty for the acronym of what is no entity ("opioid use disorder
+        (OUD)").
     """
     if not _has_brackets(doc):
         return
@@ -201,9 +207,7 @@ def definitions(doc: Doc, entities: Iterable[tuple[int, int, str]]) -> Iterator[
     text = doc.text
     for definition in find_definitions(text):
         start, label = _owner(doc, text, definition, found)
-        if not label:
-            continue
-        name = doc.char_span(start, definition.end)
+        name = doc.char_span(start, definition.end) if label else None
         if name is not None and (name.start, label) != found.get(definition.end):
             yield name.start, name.end, label
         for match in re.finditer(rf"(?<![\w-]){re.escape(definition.acronym)}(?![\w])", text):

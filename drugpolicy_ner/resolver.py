@@ -25,7 +25,7 @@ The label ``*`` stands for every label not named, ``+`` for those of another sch
 """
 
 DEFAULT_POLICY: Final[dict[str, dict[str, int]]] = {
-    "ner": {"*": 2, "+": 3, "DRUG_CLASS": 0, "QUANTITY": 0},
+    "ner": {"*": 2, "+": 3, "DRUG_CLASS": 0, "LEGAL_INSTRUMENT": 0, "QUANTITY": 0},
     "gazetteer": {"*": 3},
     "nomenclature": {"*": 3},
     "definition": {"*": 4},
@@ -185,8 +185,9 @@ def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]],
 class Resolver:
     """Writes `doc.ents` from the ner's entities and the candidates of the rule sources.
 
-    An acronym that the document defines beside a chosen name is proposed wherever it stands, with the name's label, and
-    all is resolved once more: see `linking.definitions`.
+    An acronym that the document defines beside a chosen name is proposed wherever it stands, with the name's label; of
+    one that it defines for something else the ner's guess is left out; and all is resolved once more: see
+    `linking.definitions`.
 
     Where nothing sure says that a document is about drugs, neither a list nor a form nor a word of `topic`, the ner's
     entities and the candidates marked as topical (amounts, ordinary words) are left out: "party poppers", "two pounds
@@ -235,11 +236,11 @@ class Resolver:
         if len(sure) < len(candidates) and not self._mentions(doc, [c for c in sure if not c.unsure], 1):
             candidates = [*sure, *(c for c in candidates if c.source == "ner" and c.label not in LABELS)]
         chosen = resolve(candidates, self.policy)
-        defined = [
-            Candidate(start, end, label, "definition")
-            for start, end, label in definitions(doc, [(c.start, c.end, c.label) for c in chosen])
-        ]
-        if defined:
+        acronyms = list(definitions(doc, [(c.start, c.end, c.label) for c in chosen]))
+        defined = [Candidate(start, end, label, "definition") for start, end, label in acronyms if label]
+        if acronyms:
+            none = {(start, end) for start, end, label in acronyms if not label}
+            candidates = [c for c in candidates if c.source != "ner" or (c.start, c.end) not in none]
             chosen = resolve([*candidates, *defined], self.policy)
             doc.spans[GROUP] = [
                 *group,

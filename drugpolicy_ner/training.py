@@ -16,7 +16,7 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from . import __version__
-from .build import assemble_default, check_target, keep_trained, save
+from .build import assemble_default, check_target, keep_trained, open_model, save
 from .corpus import Document
 from .corpus.formats import read_documents
 from .errors import DataError, DrugPolicyError, OutputError, UsageError
@@ -25,7 +25,6 @@ from .loop import Progress, fit, trainable
 from .mixing import complete, gold, hold_out, labels_of, mix
 from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
-from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -149,7 +148,7 @@ def train(
     check_settings(settings)
     require_gpu(gpu_id)
     new, new_dev = _documents(data, dev)
-    before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
+    before = None if base is None else open_model(None if base == SHIPPED else str(base))
     old, old_dev = _replay(replay)
     seed = settings.interpolate()["training"]["seed"]
     if seed is not None:

@@ -172,6 +172,15 @@ def test_resolver_policy_verbs_need_a_text_about_drugs(text, verbs):
     assert [ent.text for ent in Resolver()(doc).ents if ent.label_ == "POLICY_VERB"] == verbs
 
 
+def test_resolver_the_ner_does_not_rename_a_defined_acronym():
+    doc = spacy.blank("en")("Opioid use disorder (OUD) and fentanyl: OUD kills, CDSP says.")
+    drug = next(token.i for token in doc if token.text == "fentanyl")
+    doc.spans["drugpolicy"] = [Span(doc, drug, drug + 1, label="SUBSTANCE", span_id="gazetteer")]
+    guesses = [token.i for token in doc if token.text in ("OUD", "CDSP")]
+    doc.set_ents([Span(doc, i, i + 1, label="INSTITUTION") for i in guesses])
+    assert [ent.text for ent in Resolver()(doc).ents] == ["fentanyl", "CDSP"]
+
+
 def test_resolver_keeps_every_candidate_in_the_group():
     doc = spacy.blank("en")("Agents seized crack .")
     doc.spans["drugpolicy"] = [Span(doc, 2, 3, label="SUBSTANCE", span_id="gazetteer?")]

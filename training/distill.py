@@ -1,4 +1,4 @@
-"""Make the base weights that the shipped model begins with: a small model learns from a large one's labels on raw text.
+"""Make the base weights of the shipped model: a small model learns from the labels that a large one gives raw text.
 
     python training/distill.py select RAW texts.txt --words 800000
     python training/distill.py label texts.txt labelled.txt --teacher MODEL
@@ -6,12 +6,12 @@
 
 1. `select` cuts the .txt files of the folder RAW into pieces of some 300 words and takes those that name a drug, class,
    precursor or schedule, plus one other piece for every four, so that the model also learns silence.
-2. `label` tags the pieces with a pipeline whose ner is a transformer of `configs/trf.cfg`, assembled with the rules, and
-   writes them as marked text. A name that the ner alone found stays only where the ner finds it most of the times that
-   it occurs: a transformer of this size takes many a person and place for an institution, but not each time.
+2. `label` tags the pieces with a pipeline whose ner is a transformer (`configs/trf.cfg`), assembled with the rules, and
+   writes them as marked text. A name that the ner alone found stays only where the ner finds it most times that it
+   occurs: a transformer of this size takes many a person and place for an institution, but not each time.
 3. `learn` trains `configs/sm.cfg` on that and saves it without vectors.
 
-RAW is any folder of drug-policy text in the public domain. Ours held four million words: the Congressional Record, press
+RAW is any folder of drug-policy text in the public domain. Ours, of four million words: the Congressional Record, press
 releases of US senators and the White House, the International Narcotics Control Strategy Reports of 2018 and 2019,
 title 21 of the United States Code, statutes of Hawaii, executive orders, abstracts from the Federal Register, debates
 of Singapore's parliament. No raw or labelled text is kept in this repository.
@@ -117,7 +117,7 @@ def label(texts: Path, output: Path, teacher: str) -> None:
 
 
 def steady(texts: Sequence[str], found: Sequence[Iterable[Entity]]) -> set[tuple[str, str]]:
-    """Return the names that the ner alone finds, with their labels, where it finds them most of the times they occur."""
+    """Return the names, with labels, that the ner alone finds, and finds most of the times that they occur."""
     guessed = Counter(
         (text[ent.start : ent.end], ent.label)
         for text, entities in zip(texts, found, strict=True)
