@@ -7,6 +7,7 @@ drawing the batches anew. On a CPU a resumed training gives the weights that an 
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 import sys
@@ -148,6 +149,26 @@ def fit(
 def trainable(nlp: Language) -> dict[str, Any]:
     """Return the components of a pipeline that have weights, by name."""
     return {name: component for name, component in nlp.pipeline if getattr(component, "is_trainable", False)}
+
+
+def fingerprint(nlp: Language) -> str:
+    """Return a digest of the weights of a pipeline, equal where they are equal.
+
+    What models save beside their weights is left out: a transformer's holds the name of a temporary folder.
+
+    Args:
+        nlp: An initialized pipeline.
+    """
+    digest = hashlib.sha256()
+    for component in trainable(nlp).values():
+        for node in component.model.walk():
+            for name in node.param_names:
+                if node.has_param(name):
+                    digest.update(_in_memory(node.get_param(name)).tobytes())
+            for shim in node.shims:
+                for tensor in shim._model.state_dict().values():
+                    digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _ends(results: list[Evaluation], step: int, settings: dict[str, Any]) -> bool:

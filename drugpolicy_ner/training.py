@@ -21,7 +21,7 @@ from .corpus import Document
 from .corpus.formats import read_documents
 from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
-from .loop import Progress, fit, trainable
+from .loop import Progress, fingerprint, fit
 from .mixing import complete, gold, hold_out, labels_of, mix
 from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
@@ -252,17 +252,15 @@ def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, a
 
 def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[str, str]:
     """Return what must be the same where a training is resumed."""
-    data, weights = hashlib.sha256(), hashlib.sha256()
+    data = hashlib.sha256()
     for example in examples:
         doc = example.reference
         data.update(json.dumps([doc.text, [(ent.start, ent.end, ent.label_) for ent in doc.ents]]).encode())
-    for component in trainable(nlp).values():
-        weights.update(component.model.to_bytes())
     return {
         "version": __version__,
         "settings": settings.interpolate().to_str(),
         "documents": data.hexdigest(),
-        "first weights": weights.hexdigest(),
+        "first weights": fingerprint(nlp),
     }
 
 

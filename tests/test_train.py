@@ -636,6 +636,8 @@ def test_train_transformer(files):
             f"import spacy; assert spacy.load({str(files / name)!r})('Police found heroin.').has_annotation('ENT_IOB')"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+    first = loop.fingerprint(spacy.load(files / "model"))
+    assert loop.fingerprint(spacy.load(files / "model")) == first  # else going on from it could not be resumed
     result = run("train", "--config", "trf", "--encoder", files, "--data", files / "old.txt", "--output", files / "m")
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
