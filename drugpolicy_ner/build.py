@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from spacy.util import load_config, load_model_from_config
+from spacy.about import __version__ as spacy_version
+from spacy.util import is_compatible_version, load_config, load_model_from_config
 
 from . import __version__
 from .actions import Actions, Verb, default_verbs
@@ -22,6 +24,7 @@ from .gazetteer import Gazetteer
 from .linking import Linker
 from .nomenclature import Nomenclature, default_families
 from .shipped import configs, corpus
+from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -63,6 +66,7 @@ def assemble(
         DrugPolicyError: The config lacks one of the components.
     """
     nlp = load_model_from_config(load_config(config), vocab=trained.vocab, auto_fill=True)
+    nlp.config["paths"].update(trained.config["paths"])  # to which the trained components may refer
     first_rule = nlp.pipe_names[0]
     for name in trained.pipe_names:
         nlp.add_pipe(name, source=trained, before=first_rule)
@@ -137,6 +141,38 @@ def assemble_default(
     return nlp
 
 
+def open_model(model: str | None, *, exclude: Sequence[str] = ()) -> Language:
+    """Load a pipeline to build on.
+
+    Tagging makes do with a pipeline that was made for another spaCy; what is built on one would hide that.
+
+    Args:
+        model: Its name or folder; without it, the one that ships with this package.
+        exclude: Names of components that are not loaded.
+
+    Raises:
+        UsageError: It cannot be loaded, or it was made for another spaCy.
+    """
+    if model is not None and Path(model).is_dir():
+        _check_version(Path(model), f"the pipeline {model!r}")
+    return load_pipeline(model, exclude=exclude)
+
+
+def load_trained(model: str) -> Language:
+    """Load a pipeline without its rule sources, which may be those of another version.
+
+    Args:
+        model: Its name or folder.
+
+    Raises:
+        UsageError: It cannot be loaded, or has no component ``ner``.
+    """
+    rules = load_config(configs() / "pipeline.cfg")["nlp"]["pipeline"]
+    nlp = open_model(model, exclude=rules)
+    keep_trained(nlp)
+    return nlp
+
+
 def keep_trained(nlp: Language) -> None:
     """Take out of a pipeline all but its ner and what that reads.
 
@@ -205,12 +241,19 @@ def save(nlp: Language, output: str | Path) -> None:
     """
     output = Path(output)
     check_target(output)
-    nlp.config["paths"] = dict.fromkeys(nlp.config["paths"])  # none of this machine is saved
+    nlp.config["paths"] = {name: _portable(name, value) for name, value in nlp.config["paths"].items()}
     nlp.config["initialize"]["vectors"] = None
     try:
         _save(nlp, output)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
+
+
+def _portable(name: str, value: Any) -> Any:
+    """Take the folders of this machine out of a path of the config: an encoder needs a name, all else is not needed."""
+    if name != "encoder" or value is None:
+        return None
+    return Path(value).absolute().name if Path(value).exists() else value
 
 
 def _save(nlp: Language, output: Path) -> None:
@@ -227,6 +270,19 @@ def _save(nlp: Language, output: Path) -> None:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_version(folder: Path, name: str) -> None:
+    """Raise where a pipeline was made for another spaCy, of which spaCy itself only warns."""
+    try:
+        meta = json.loads((folder / "meta.json").read_bytes())
+        wanted = str(meta.get("spacy_version", ""))
+    except FileNotFoundError:
+        raise UsageError(f"{name} cannot be loaded: the folder holds no pipeline (no meta.json)") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"{name} cannot be loaded: its meta.json cannot be read: {error}") from None
+    if wanted and not is_compatible_version(spacy_version, wanted):
+        raise UsageError(f"{name} was made for spaCy {wanted}, and this is spaCy {spacy_version}: train it anew")
 
 
 def _takers(nlp: Language) -> Iterator[Any]:

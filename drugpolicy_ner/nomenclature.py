@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 LONGEST: Final = 240
 """Characters of the longest name that is looked at."""
 
-_ANCHOR: Final = re.compile(
-    r"piperid|pyrrolidin|indol|indaz|imidazol|amphetamin|phenyl|phenone|diazepin|androst|barbituric|benzeneacet|acetoacet|estr[ae]?-?\d|pregn|"
-    r"cyclohexan|cyclohexyl|azaspiro|phenanthr|diazinan|quinolin|oxiran|ergolin|pyrimidin|benzodioxol|methylenedioxy|benzofuran|thiophen|naphth|amin"
+# Parts of which one stands in every systematic name of a drug or precursor
+_ANCHOR_PARTS: Final = (
+    "piperid pyrrolidin indol indaz imidazol amphetamin phenyl phenone diazepin androst barbituric benzeneacet "
+    "acetoacet estr pregn cyclohexan cyclohexyl azaspiro phenanthr diazinan quinolin quinazolin piperaz chromen "
+    "oxiran ergolin pyrimidin benzodioxol methylenedioxy benzofuran thiophen naphth amine amino amide"
 )
+_ANCHORS: Final = tuple(_ANCHOR_PARTS.split())
+_ANCHOR: Final = re.compile("|".join(_ANCHORS).replace("estr", r"estr[ae]?-?\d"))
 _MORPHEMES: Final = (
     "meth eth prop but pent hex hept oct non dec undec dodec iso neo sec tert cyclo bi tri tetra penta hexa hepta "
     "octa deca di mono bis tris poly per nor des homo epi allo spiro seco ortho meta para alpha beta gamma delta "
@@ -39,65 +43,85 @@ _MORPHEMES: Final = (
     "oates ate ates ite acid amide amides amid amido amidine amine amines amin amino imine imino imide imido "
     "nitrile nitro nitroso azido azo aza aze azi azine azan azane azol azole azin oxa oxo oxi oxy ox oxir oxid "
     "oxide oxol oxole oxolan oxan oxane thi thia thio thioxo thiophen thien thieno thiazol thiol sulf sulfon "
-    "sulfonyl sulfinyl sulfanyl sulph fluor fluoro chlor chloro brom bromo iod iodo hydro dihydro perhydro "
-    "hydroxy hydroxyl cyan cyano carbo carb carbon carbonyl carbox carboxy carboxyl carboxylic carbam carbamo "
-    "carbamate carbamoyl carbinol carbald aldehyd aldehyde keto ketone acet acetyl aceto acyl form formyl propion "
-    "propionyl butyr butyryl valer valeryl croton crotonyl acryl acryloyl allyl vinyl benz benzo benzyl benzoyl "
-    "benzoate phen phenyl phenol phenoxy phenethyl phenylen phenone tolyl toluene tolu xylyl naphth naphtho "
-    "naphthal naphthyl anthr anilin anilino aniline anis indol indolo indole indazol indazole indolin indan inden "
-    "imidazo imidazol imidazole benzimidazol benzimidazole triazol triazolo tetrazol pyraz pyrazol pyrazole pyrid "
-    "pyridin pyridine pyridyl pyrimid pyrimidin pyrimidine pyrrol pyrrolo pyrrole pyrrolidin pyrrolidine "
-    "pyrrolidino pyrrolidinyl piper piperid piperidin piperidine piperidino piperidinyl piperidone piperaz "
-    "piperazin piperazine morphol morpholin morpholine morpholino quinol quinolin quinoline quinolizin quinuclid "
-    "azep azepan azepane azepin diazepin diazepine thiazep thienodiazepin ergolin ergoline furan furanyl furo "
-    "furoyl furyl tetrahydrofuran pyran pyranyl chromen dioxol dioxole dioxolan benzodioxol benzodioxole "
-    "benzofuran methylenedioxy dioxin cycl cyclopent phenanthr phenanthren adamant adamantan adamantyl cumyl "
-    "androst androstan androsten estr estra estran pregn pregnan gon gonan chol cholest carbazol carboline tropan "
-    "tropane morphin morphinan glycid glycidic glycidate boc ylidene ylid yl yls ylen ylene ylidyn oyl o e ino "
-    "ano eno ium ide trione dione diol diene dien triol trien tetraen amphetamine amphetamin cathinone tryptamine "
-    "tryptamin phenethylamine phencyclidine barbitur barbituric lysergamide malon malonate succin oxal fumar male "
-    "maleate tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop "
-    "isobut neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide "
-    "carbonate indolinon acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium "
-    "lithium ureido urea guanidin thiourea sila silyl boron"
+    "sulfonyl sulfinyl sulfanyl sulph fluor fluoro chlor chloro brom bromo iod iodo hydro dihydro perhydro hydroxy "
+    "hydroxyl cyan cyano carbo carb carbon carbonyl carbox carboxy carboxyl carboxylic carbam carbamo carbamate "
+    "carbamoyl carbinol carbald aldehyd aldehyde keto ketone acet acetyl aceto acyl form formyl propion propionyl "
+    "butyr butyryl valer valeryl croton crotonyl acryl acryloyl allyl vinyl benz benzo benzyl benzoyl benzoate "
+    "phen phenyl phenol phenoxy phenethyl phenylen phenone tolyl toluene tolu xylyl naphth naphtho naphthal "
+    "naphthyl anthr anilin anilino aniline anis indol indolo indole indazol indazole indolin indan inden imidazo "
+    "imidazol imidazole benzimidazol benzimidazole triazol triazolo tetrazol pyraz pyrazol pyrazole pyrid pyridin "
+    "pyridine pyridyl pyrimid pyrimidin pyrimidine pyrrol pyrrolo pyrrole pyrrolidin pyrrolidine pyrrolidino "
+    "pyrrolidinyl piper piperid piperidin piperidine piperidino piperidinyl piperidone piperaz piperazin "
+    "piperazine morphol morpholin morpholine morpholino quinol quinolin quinoline quinolizin quinuclid azep azepan "
+    "azepane azepin diazepin diazepine thiazep thienodiazepin ergolin ergoline furan furanyl furo furoyl furyl "
+    "tetrahydrofuran pyran pyranyl chromen dioxol dioxole dioxolan benzodioxol benzodioxole benzofuran "
+    "methylenedioxy dioxin cycl cyclopent phenanthr phenanthren adamant adamantan adamantyl cumyl androst "
+    "androstan androsten estr estra estran pregn pregnan gon gonan chol cholest carbazol carboline tropan tropane "
+    "morphin morphinan glycid glycidic glycidate boc ylidene ylid yl yls ylen ylene ylidyn oyl o e ino ano eno ium "
+    "ide trione dione diol diene dien triol trien tetraen amphetamine amphetamin cathinone tryptamine tryptamin "
+    "phenethylamine phencyclidine barbitur barbituric lysergamide malon malonate succin oxal fumar male maleate "
+    "tartr citr phosph phosphate hydrochloride hydrobromide salt isopropyl isobutyl isopentyl isoprop isobut "
+    "neopentyl ester ether methoxy ethoxy propoxy butoxy lactone lactam hydrazin hydrazine hydrazide carbonate "
+    "indolinon acetoacet benzene benzeneacetic benzeneacetate propargyl propargyloxy sodium potassium lithium "
+    "ureido urea guanidin thiourea sila silyl boron pival senecio tigl laur stear palmit phthal tosyl mesyl "
+    "phosphor glutar cinnam nicotin picolin then thenoyl deuter deutero furfur demethyl deoxy desoxy cyclohex "
+    "cyclobut cycloprop cyclohept quinazolin chromene isoamyl amyl propionitrile butyronitrile acetonitrile oxime "
+    "malate hydrate valin valine leucin prolin alanin glycin"
 )
 _MORPHEME_SET: Final = frozenset(_MORPHEMES.split())
 _LONGEST_MORPHEME: Final = max(map(len, _MORPHEME_SET))
 _HAS_LOCANT: Final = re.compile(r"\d|[NOαβ]-|alpha|beta|\]")
 _LETTERS: Final = re.compile(r"[A-Za-z]{2,}")
 _LOCANT: Final = re.compile(r"[A-Z]{1,2}|[a-zH]|[a-j]{2}|[a-z][RSEZ]|\d+[a-zA-Z]{1,2}|Me|Et|Ph|Bn|Boc|HCl|HBr")
-_CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→/*α-ωΔ"
+_CHARACTERS: Final = r"\w,'′″’ʹ\[\](){}±+.\-‐‑–−:^→*α-ωΔ"
 _CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+")
 _LAST_CHUNK: Final = re.compile(rf"[{_CHARACTERS}]+\Z")
-# The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl "
-_HYPHEN: Final = "[-‐‑–]"
+# The substituents of a semi-systematic name: "para-fluoro ", "4-chloro-α-", "N-butyl ", "1-(furan-2-carbonyl)-"
+_HYPHEN: Final = "[-‐‑–−]"
+_PRIME: Final = "['′’ʹ]"
+_PLACE_WORDS: Final = "ortho meta para alpha beta gamma delta omega tert sec iso bis cis trans rac"
+_PLACES: Final = frozenset(_PLACE_WORDS.split())
 _PLACE: Final = (
-    rf"(?:(?:ortho|meta|para|alpha|beta|gamma|delta|omega|\[(?:alpha|beta)\]|[αβγδω]|[nopm]|tert|sec|iso|bis|cis|trans"
-    rf"|\d{{1,2}}(?:[αβab]|alpha|beta)?['′’]?(?:,\d{{1,2}}['′’]?)*|[nαβ],\s?(?:[nαβ]|\d))['′’]?{_HYPHEN}\s?"
-    rf"|(?:ortho|meta|para|alpha|beta|[αβ])\s?)"
+    rf"(?:(?:{'|'.join(sorted(_PLACES))}|\[(?:alpha|beta)\]|[αβγδωnotpmdlsi]|\d{{1,2}}(?:[αβab]|alpha|beta)?|[nos]\d)"
+    rf"{_PRIME}?(?:,\s?(?:[nosαβ]|alpha|beta|(?:ortho|meta|para){_HYPHEN}|\d{{1,2}}(?:[αβab]|alpha|beta)?){_PRIME}?)*{_HYPHEN}\s?"
+    rf"|(?:ortho|meta|para|alpha|beta|[αβ]{_PRIME}?)\s?)"
 )
-_ROOT: Final = (
-    r"(?:(?:mono|di|tri|tetra|penta)?(?:fluor(?:in)?o|chlor(?:in)?o|brom(?:in)?o|iodo|nitro|cyano|azido|amino|thio"
-    r"|hydroxy|(?:iso)?(?:meth|eth|prop|but|pent|hex|benz|allyl|phen)ox[yi]"
-    r"|(?:iso|cyclo|neo|nor|sec|tert|un)?(?:meth|eth|prop|but|pent|hex|hept|oct|non|benz|phen|phenpropi|phenethyl|acet"
-    r"|propion|butyr|valer|croton|acryl|hexan|heptan|octan|benzo|fur|thiophen|thien|then|tolu|naphth|pival|senecio|tiglo"
-    r"|stear|laur|furan|pyrrolidin|piperidin|morpholin|anil)(?:yl|oyl|oxyl|anyl|anoyl|enyl|enoyl|o)?"
-    r"|cyclo[a-z]{3,16}yl|benzodioxol(?:e|yl)|vinyl|allyl|tetrahydro[a-z]*|methylenedioxy|(?:m|e)thylthio|tetramethylcyclopropane"
-    r"|des(?:methyl|ethyl|propionyl|chloro|fluoro|nitro|alkyl)|demethyl|nor|homo|dihydro|keto|oxo|cinnam(?:o)?yl|epi"
-    r"|(?:MeO|EtO|HO|AcO|PrO|Cl|Br|Me|Et|F)(?=-)|(?:propio|aceto|butyro)nitrile|propargyl(?:oxy)?"
-    r"|(?:acet|propion|butyr|valer|isobutyr|benz)[yo]+loxy|acetoxy|propionoxy|deutero|sila|aza|seco|[2-6][A-Z][a-z]?))"
+_STEREO: Final = rf"\((?:[±+\-−–]|[\dRSEZrac,]{{1,8}})\){_HYPHEN}"
+_CODE_WORDS: Final = (
+    "meo eto pro buo bno aco bzo ome oet oh ho cl br cn cf3 ocf3 tfm no2 nh2 me et pr ipr bu ibu tbu ph bn ac mes "
+    "sme nbome boc cbz fmoc moc ts"
 )
-_PREFIX: Final = re.compile(rf"(?:{_PLACE}|{_ROOT}(?:{_HYPHEN}\s?|\s)?)+", re.IGNORECASE)
-_BEFORE: Final = re.compile(r"[\w,'′’\[\]‐‑–-]+\s?$")
+_CODES: Final = frozenset(_CODE_WORDS.split())
+_CODE: Final = rf"\d{{0,2}}(?:{'|'.join(sorted(_CODES, key=len, reverse=True))}|f){_HYPHEN}"
+_GROUP: Final = r"[(\[](?:[^()\[\]\s]|\([^()\s]*\)){2,60}[)\]]"
+_PREFIX: Final = re.compile(
+    rf"(?:{_STEREO}|{_PLACE}|{_CODE}|[a-z]{{3,}}(?![a-z])(?:{_HYPHEN}\s?|\s)?|{_GROUP}{_HYPHEN}?)+", re.IGNORECASE
+)
+_WORD: Final = re.compile(r"[A-Za-z]{3,}")
+_RADICAL: Final = re.compile(r"(?:yl|ylene|o|oxy|nitrile|thiophene|furan|cyclopropane|benzodioxole)$")
+_SHORT_WORDS: Final = "nor des oxo aza epi sila homo keto seco thio desoxy deoxy"
+_SHORT_RADICALS: Final = frozenset(_SHORT_WORDS.split())
+_IN_GROUP: Final = re.compile(_GROUP)
+_BEFORE: Final = re.compile(r"[\w,'′’ʹ()\[\]±+‐‑–−-]+\s?$")
 _WINDOW: Final = 100  # characters that substituents can take
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
-_SALT: Final = re.compile(
-    r"(?:,?\s+(?:(?:mono|di)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides)|HCl|HBr|"
-    r"(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|(?:hemi|hydro|bi|di)?(?:citrate|oxalate|"
-    r"fumarate|maleate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate)|"
-    r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?|acid|(?:methyl|ethyl|propyl|"
-    r"isopropyl|butyl|tert-butyl)\s+ester|ester|freebase)\b)+",
+_CLOSE: Final = {"(": ")", "[": "]"}
+_COUNTERION: Final = (
+    r"(?:mono|di|tri)?(?:hydrochloride|hydrobromide|hydroiodide|hydrochlorides|hydrate)|HCl|HBr|(?:hemi|hydro|hydrogen\s|bi|di)?"
+    r"(?:citrate|oxalate|fumarate|maleate|malate|tartrate|sulfate|sulphate|phosphate|succinate|mesylate|tosylate|nitrate|lactate)"
+    r"|(?:trifluoro)?acetate|nicotinate|free\s?base"
 )
+_SALT: Final = re.compile(
+    rf"(?:,?\s+(?:(?:{_COUNTERION})(?:\s+salt)?|(?:undec|dec|hex|hept)anoate|caproate|capronate|enanthate|cypionate|oxime|"
+    r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?(?!\s+(?:bi|hydr|boro|acet|cya))|acid|(?:methyl|ethyl|propyl|isopropyl|butyl|tert-butyl)\s+ester|ester)\b)+",
+    re.IGNORECASE,
+)
+_ENDS_IN_LOCANT: Final = re.compile(r"(?<![^\W\d_])(?:\d{1,2}[a-zα-ω]?|[NOSα-ω]|\d\[(?:alpha|beta)\])['′’]?,\Z")
+_ABBREVIATION: Final = re.compile(r"(?<=[a-z])\([A-Z][A-Z\d-]*\)\Z")
+_TAIL: Final = re.compile(  # "x-type", "x's"
+    rf"(?:['’]s|{_HYPHEN}(?:laced|based|related|like|types?|containing|positive|free|derived|induced|adulterated|mixed))\Z"
+)
+_ION: Final = re.compile(rf"(?:,?\s+(?:{_COUNTERION})(?:\s+salt)?)+\Z", re.IGNORECASE)
 _ENDING: Final = re.compile(r"(?:amine|amide|ate|one|ole?|ine|nitrile|ane)$")
 _ESTER: Final = re.compile(r"\s[a-z]+ate\b")
 _GREEK: Final = str.maketrans(
@@ -107,7 +131,7 @@ _GREEK: Final = str.maketrans(
     | dict.fromkeys("{", "[")
     | dict.fromkeys("}", "]")
 )
-_LOWER: Final = {code: chr(code + 32) for code in range(ord("A"), ord("Z") + 1)}  # keeps every offset, unlike lower()
+_BENZODIOXOLE: Final = re.compile(r"(?:2h-)?(?:benzo\[d\]-?\[1,3\]dioxol|benzo-1,3-dioxol|1,3-benzodioxol)")
 _WHITE: Final = re.compile(r"\s+")
 
 
@@ -126,40 +150,109 @@ def create_nomenclature(nlp: Language, name: str) -> Nomenclature:
 class Nomenclature(Forms):
     """Proposes a span for each chemical name that belongs to a family, with the family's class as concept."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hints: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
+
     def __call__(self, doc: Doc) -> Doc:
         """Add the names found in a document to its candidates."""
         add_candidates(doc, "nomenclature", self.find(doc.text))
         return doc
 
     def find(self, text: str) -> Iterator[Match]:
-        """Yield the names in a text that a family knows.
+        """Yield the names in a text that a family knows, none of them a part of another.
+
+        Of the families that take the same stretch of text for a name the first counts, those of systematic names
+        before all others, since they read the whole of it.
 
         Args:
             text: Any text.
         """
-        for family in self._forms:
-            if not family.systematic:
-                for match in self._matches(family, text):
-                    start = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
-                    if start is not None:
-                        salt = _SALT.match(text, match.end)
-                        yield match._replace(start=start, end=salt.end() if salt else match.end)
-        for start, end in systematic_names(text):
-            bare = plain_name(text[start:end])
+        found: dict[tuple[int, int], Match] = {}
+        lower = _lower(text)
+        hyphened = _plain_hyphens(text)
+        words = set(hyphened.split())
+        codes = _code_like(words)
+        lower_words, lower_codes = _lower(" ".join(words)), _lower(codes)
+        may_be_systematic = any(anchor in lower_codes for anchor in _ANCHORS)  # far quicker than to look for a name
+        for start, end in systematic_names(text) if may_be_systematic else ():
+            bare = plain_name(_ION.sub("", text[start:end]))
             for family in self._forms:
                 if family.systematic and self._pattern(family).search(bare):
-                    yield Match(start, end, family.label, family.concept)
+                    found[start, end] = Match(start, end, family.label, family.concept)
                     break
+        for family in self._forms:
+            if not family.systematic:
+                for match in self._matches_around(family, text, (lower, hyphened), (lower_words, codes)):
+                    begin = _first_substituent(text, match.start, family.prefix) if family.prefix else match.start
+                    if begin is not None:
+                        salt = _SALT.match(text, match.end)
+                        span = begin, salt.end() if salt else match.end
+                        found.setdefault(span, match._replace(start=span[0], end=span[1]))
+        yield from _outermost(found.values())
 
-    def _matches(self, form: Form, text: str) -> Iterator[Match]:
-        """Yield the matches of a family, trying its pattern only around its hints."""
-        for start, end in _surroundings(text, form.hints):
-            yield from self._matches_between(form, text, start, end)
+    def _matches_around(self, form: Form, text: str, texts: tuple[str, str], words: tuple[str, str]) -> Iterator[Match]:
+        """Yield the matches of a family, trying its pattern only around its hints.
+
+        A hint of small letters is looked for in the small letters of the text, another in its code-like words: first
+        among the distinct `words`, which are few, then in the `texts` that are as long as the text itself.
+        """
+        if form.hints not in self._hints:
+            small = [hint for hint in form.hints if hint.isalpha() and hint.islower()]
+            self._hints[form.hints] = small, [hint for hint in form.hints if hint not in small]
+        places: list[int] = []
+        for hints, distinct, whole in zip(self._hints[form.hints], words, texts, strict=True):
+            for hint in hints:
+                if hint in distinct:
+                    places += _places(hint, whole)
+        if places:
+            for start, end in _surroundings(text, sorted(places)):
+                yield from self._matches_between(form, text, start, end)
 
 
-def _surroundings(text: str, hints: Iterable[str]) -> list[tuple[int, int]]:
-    """Return the stretches of a text around its hints, joined where they meet; none ends inside a word."""
-    places = sorted(match.start() for hint in hints if hint in text for match in re.finditer(re.escape(hint), text))
+def _places(part: str, text: str) -> Iterator[int]:
+    """Yield where a part stands in a text."""
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _plain_hyphens(text: str) -> str:
+    """Return a text with plain hyphens for all hyphens, dashes and minus signs, each at its old place."""
+    if not text.isascii():
+        for hyphen in "‐‑–−":
+            text = text.replace(hyphen, "-")
+    return text
+
+
+def _lower(text: str) -> str:
+    """Return a text in small letters, for looking up words of the Latin alphabet; each at its old place."""
+    return _plain_hyphens(text).encode("ascii", "replace").decode("ascii").lower()
+
+
+def _is_plain(word: str) -> bool:
+    """Say whether a word is written as most words are, so that it is no code."""
+    return word.isalpha() and (word.islower() or word.istitle())
+
+
+def _code_like(words: Iterable[str]) -> str:
+    """Return the words that could be codes: a hint such as "AP" is not looked for in "Apply" or "2019"."""
+    bare = {word.strip('.,;:()"') for word in words if not _is_plain(word)}
+    return " ".join(word for word in bare if not (_is_plain(word) or word.isdigit()))
+
+
+def _outermost(matches: Iterable[Match]) -> Iterator[Match]:
+    """Yield the matches in the order of the text, without those that lie within one that is as sure as they are."""
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda m: (m.start, -m.end)):
+        if not any(match.end <= other.end and other.topical <= match.topical for other in kept[-3:]):
+            kept.append(match)
+            yield match
+
+
+def _surroundings(text: str, places: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the stretches of a text around places in it, joined where they meet; none ends inside a word."""
     found: list[tuple[int, int]] = []
     for place in places:
         if found and place + _WINDOW <= found[-1][1]:
@@ -183,18 +276,37 @@ def _first_substituent(text: str, at: int, prefix: str) -> int | None:
     Returns:
         Their start, `at` where there are none and need not be, or None where this is no name.
     """
-    free = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "-‐‑–_'’′")
+    free = at == 0 or not (text[at - 1].isalnum() or text[at - 1] in "-‐‑–−_'’′")
     found = at if free and prefix == "may" else None
     start = at
     while before := _BEFORE.search(text, max(0, at - _WINDOW), start):
-        start = before.start()
-        if not _PREFIX.fullmatch(text, start, at):
-            if start < at - _WINDOW // 2:
-                break
-            continue
-        if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "-‐‑–_"):
-            found = start
+        chunk = before.group()
+        inside = chunk[0] in _CLOSE and chunk.count(chunk[0]) > chunk.count(_CLOSE[chunk[0]])
+        start = before.start() + inside  # without the bracket in which the whole name stands
+        if _are_substituents(text[start:at]):
+            if start == 0 or not (text[start - 1].isalnum() or text[start - 1] in "-‐‑–−_"):
+                found = start
+        elif start < at - _WINDOW // 2:
+            break
+        if inside:
+            break
     return found
+
+
+def _are_substituents(text: str) -> bool:
+    """Say whether a text is a row of substituents, each with its place: "para-fluoro ", "N-(2-hydroxybenzyl)-"."""
+    if not _PREFIX.fullmatch(text):
+        return False
+    for group in _IN_GROUP.findall(text):
+        if not _is_chemical(group):
+            return False
+    return all(
+        (word := match.group().lower()) in _PLACES
+        or word in _CODES
+        or word in _SHORT_RADICALS
+        or (len(word) > 3 and _RADICAL.search(word) is not None and _splits(word))
+        for match in _WORD.finditer(_IN_GROUP.sub("", text))
+    )
 
 
 def plain_name(name: str) -> str:
@@ -203,7 +315,8 @@ def plain_name(name: str) -> str:
     >>> plain_name("N-[1-(2-Phenylethyl) piperidin-4-yl]-β-X")
     'n-[1-(2-phenylethyl)piperidin-4-yl]-beta-x'
     """
-    return _WHITE.sub("", name.translate(_GREEK)).lower()
+    plain = _WHITE.sub("", name.translate(_GREEK)).lower()
+    return _BENZODIOXOLE.sub("1,3-benzodioxol", plain)
 
 
 def systematic_names(text: str) -> Iterator[tuple[int, int]]:
@@ -213,7 +326,7 @@ def systematic_names(text: str) -> Iterator[tuple[int, int]]:
         text: Any text.
     """
     done = 0
-    for anchor in _ANCHOR.finditer(text.translate(_LOWER)):
+    for anchor in _ANCHOR.finditer(_lower(text)):
         if anchor.start() < done:
             continue
         start, end = _chunk(text, anchor.start())
@@ -253,13 +366,15 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         inside = _open_brackets(text[start:end]) > 0
         joined = (
             text[end - 1] in "-‐‑–"
-            or (text[end - 1] == "," and re.match(r"[NOSα-ω\d]", follows.group()))
+            or (_ENDS_IN_LOCANT.search(text, start, end) and re.match(r"[NOSα-ω\d]", follows.group()))
             or (text[end - 1].isdigit() and follows.group().startswith("H-"))
         )
         word = follows.group().rstrip(".,;:")
         # an ester's or an amine's second word: "naphthalen-1-yl 1-butylindole-3-carboxylate"
         tied = bool(re.search(r"yl\W*$", text[start:end])) and _is_chemical(word)
-        tied = tied and bool(_ENDING.search(word) or (word.endswith("yl") and _ESTER.match(text, follows.end())))
+        tied = tied and bool(
+            _ENDING.search(word.rstrip(")]")) or (word.endswith("yl") and _ESTER.match(text, follows.end()))
+        )
         if not (inside or joined or tied or follows.group().startswith("-")):
             break
         if not _is_chemical(word) and not re.fullmatch(r"[\dRSEZHl,'()\[\]-]+", follows.group()):
@@ -300,6 +415,10 @@ def _strip(text: str, start: int, end: int) -> tuple[int, int]:
             start += 1
         while start < end and text[end - 1] in ",.;:'’([{-–+/*":
             end -= 1
+        if tail := _TAIL.search(text, start, end):
+            end = tail.start()
+        if short := _ABBREVIATION.search(text, start, end):  # "phenyl-2-propanone(P2P)"
+            end = short.start()
         opened: list[int] = []
         for i in range(start, end):
             if text[i] in "([{":

@@ -15,9 +15,9 @@ import srsly
 from packaging.version import InvalidVersion, Version
 
 from . import __version__
+from .build import open_model
 from .errors import OutputError, UsageError
 from .labels import LABEL_DEFINITIONS
-from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -74,7 +74,7 @@ def package(
     for needed in ("build", "setuptools"):
         if find_spec(needed) is None:
             raise UsageError(f"{needed} is missing: pip install 'drugpolicy-ner[train]'")
-    nlp = load_pipeline(model)
+    nlp = open_model(model)
     meta = dict(nlp.meta)
     given = {"name": name, "version": version, "description": description, "author": author, "license": licence}
     meta.update({key: value for key, value in given.items() if value is not None})

@@ -15,9 +15,8 @@ import spacy
 from spacy.vectors import Vectors
 
 from . import shipped
-from .build import assemble_default, keep_trained, save
+from .build import assemble_default, load_trained, save
 from .errors import UsageError
-from .tagging import load_pipeline
 from .training import Outcome, train
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ def retrain(
     if not (corpus / "train").is_dir() or not (corpus / "dev").is_dir():
         raise UsageError(f"{corpus}: needs the folders train and dev: give another with --corpus")
     if assemble_only:
-        nlp = load_pipeline(str(output))
-        keep_trained(nlp)
+        nlp = load_trained(str(output))
         save(assemble_default(nlp, annotated=corpus / "train"), output)
         return None
     with tempfile.TemporaryDirectory(prefix="drugpolicy-base-") as scratch:
@@ -72,8 +70,7 @@ def retrain(
             nlp = spacy.blank("en")
             settings.setdefault("initialize.vectors", scratch)
         else:
-            nlp = load_pipeline(str(base))
-            keep_trained(nlp)
+            nlp = load_trained(str(base))
         nlp.vocab.vectors = read_vectors(nlp.vocab.strings)
         nlp.to_disk(scratch)
         return train(

@@ -8,7 +8,8 @@ from configparser import Error as ParserError
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, Final
 
 from spacy.language import DEFAULT_CONFIG
 from spacy.schemas import ConfigSchemaTraining
@@ -18,8 +19,11 @@ from thinc.api import Config, ConfigValidationError
 from .errors import UsageError
 from .shipped import MODEL, configs
 
+_LONGEST: Final = 300  # some libraries list all that they know in an error
+
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.training import Example
 
 
 def load_settings(config: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -131,21 +135,41 @@ def check_settings(settings: Config) -> None:
 def new_pipeline(settings: Config) -> Language:
     """Make the pipeline of a config, without weights.
 
-    Word vectors, where the config wants them and names none, are those of the shipped model.
+    Word vectors, where the config names none, are those of the shipped model: the action classes of verbs need some.
 
     Raises:
         UsageError: A setting has a wrong value, or an encoder cannot be loaded.
     """
     from spacy.util import load_model_from_config
 
-    vectors = any(name.endswith(".include_static_vectors") and on for name, on in dict_to_dot(settings).items())
-    if vectors and settings["initialize"]["vectors"] in (None, "${paths.vectors}") and not settings["paths"]["vectors"]:
+    if not settings.interpolate()["initialize"]["vectors"]:
         settings["initialize"]["vectors"] = str(MODEL)
     try:
         nlp: Language = load_model_from_config(settings, auto_fill=True)
     except (ConfigValidationError, ParserError, ValueError, OSError, KeyError) as error:
         raise UsageError(f"the config cannot be followed: {_one_line(error)}") from None
     return nlp
+
+
+def start(nlp: Language, examples: Sequence[Example]) -> None:
+    """Give the pipeline of a config its first weights: drawn at random, and those of an encoder.
+
+    Args:
+        nlp: What `new_pipeline` made.
+        examples: From which labels and sizes are taken.
+
+    Raises:
+        UsageError: An encoder or word vectors cannot be loaded.
+    """
+    from thinc.api import Optimizer
+
+    unused = Optimizer(0.001)  # the loop makes its own; one made here would not have its variables filled in
+    try:
+        nlp.initialize(lambda: examples, sgd=unused)
+    except Exception as error:  # the libraries behind an encoder raise many kinds
+        encoder = nlp.config.interpolate()["paths"].get("encoder")
+        what = f"the encoder {encoder!r} cannot be loaded" if encoder else "the config cannot be followed"
+        raise UsageError(f"{what}: {_one_line(error)}") from error
 
 
 def require_gpu(number: int) -> None:
@@ -183,4 +207,4 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, ConfigValidationError) and error.errors:
         found = [f"{'.'.join(map(str, e.get('loc', ())))}: {e.get('msg', '')}" for e in error.errors]
         return "; ".join(found)
-    return " ".join(str(error).split())
+    return shorten(" ".join(str(error).split()), _LONGEST)

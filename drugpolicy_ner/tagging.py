@@ -7,7 +7,6 @@ along, and with `n_process` a killed worker hangs it.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 from collections import deque
@@ -16,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from difflib import get_close_matches
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess, parent_process
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import DataError, UsageError, WorkerError
@@ -33,48 +31,33 @@ _VOCABULARY: Final = 200_000
 _BREAKS: Final = ("\n\n", "\n", ". ", " ")
 
 
-def load_pipeline(model: str | None = None) -> Language:
+def load_pipeline(model: str | None = None, *, exclude: Sequence[str] = ()) -> Language:
     """Load the pipeline to tag with.
 
     Args:
         model: Name or folder of a spaCy pipeline; without it, the one that ships with this package.
+        exclude: Names of components that are not loaded.
 
     Raises:
-        UsageError: It cannot be loaded: there is none, it is damaged, it was made for another spaCy, or a package that
-            it needs is missing.
+        UsageError: It cannot be loaded: there is none, it is damaged, or a package that it needs is missing.
     """
     import drugpolicy_ner
 
     name = "the shipped pipeline" if model is None else f"the pipeline {model!r}"
-    if model is not None and Path(model).is_dir():
-        _check_version(Path(model), name)
     try:
         if model is None:
-            nlp: Language = drugpolicy_ner.load()
+            nlp: Language = drugpolicy_ner.load(exclude=exclude)
         else:
             import spacy
 
-            nlp = spacy.load(model)
+            nlp = spacy.load(model, exclude=exclude)
+    except (OSError, ValueError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{name} cannot be loaded: {reason}") from error
     except Exception as error:  # a damaged file can raise anything at all
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = f"it is damaged or of another version of drugpolicy-ner ({error!r})"
         raise UsageError(f"{name} cannot be loaded: {reason}") from error
     return nlp
-
-
-def _check_version(folder: Path, name: str) -> None:
-    """Raise where a pipeline was made for another spaCy, of which spaCy itself only warns."""
-    from spacy.about import __version__ as here
-    from spacy.util import is_compatible_version
-
-    try:
-        meta = json.loads((folder / "meta.json").read_bytes())
-        wanted = str(meta.get("spacy_version", ""))
-    except FileNotFoundError:
-        raise UsageError(f"{name} cannot be loaded: the folder holds no pipeline (no meta.json)") from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"{name} cannot be loaded: its meta.json cannot be read: {error}") from None
-    if wanted and not is_compatible_version(here, wanted):
-        raise UsageError(f"{name} was made for spaCy {wanted}, and this is spaCy {here}: train it anew")
 
 
 def choose_labels(values: Iterable[str], nlp: Language | None = None) -> frozenset[str]:

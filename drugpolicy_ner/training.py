@@ -16,16 +16,15 @@ from spacy.training import Example
 from thinc.api import fix_random_seed
 
 from . import __version__
-from .build import assemble_default, check_target, keep_trained, save
+from .build import assemble_default, check_target, keep_trained, open_model, save
 from .corpus import Document
 from .corpus.formats import read_documents
 from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
 from .loop import Progress, fit, trainable
 from .mixing import complete, gold, hold_out, labels_of, mix
-from .settings import check_settings, load_settings, new_pipeline, override, require_gpu
+from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
-from .tagging import load_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -149,7 +148,7 @@ def train(
     check_settings(settings)
     require_gpu(gpu_id)
     new, new_dev = _documents(data, dev)
-    before = None if base is None else load_pipeline(None if base == SHIPPED else str(base))
+    before = None if base is None else open_model(None if base == SHIPPED else str(base))
     old, old_dev = _replay(replay)
     seed = settings.interpolate()["training"]["seed"]
     if seed is not None:
@@ -241,12 +240,14 @@ def _read(path: str | Path) -> list[Document]:
 def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, anew: bool) -> None:
     """Get a pipeline ready to be trained."""
     if anew:
-        pipeline.initialize(lambda: examples)
+        start(pipeline, examples)
         return
     pipeline.config["training"] = settings.interpolate()["training"]
     ner: Any = pipeline.get_pipe("ner")
     for label in sorted({ent.label_ for example in examples for ent in example.reference.ents}):
         ner.add_label(label)
+    # until it has seen a new label the ner would mask it; that is saved neither with the model nor for --resume
+    ner.model.attrs["unseen_classes"].clear()
 
 
 def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[str, str]:

@@ -52,23 +52,23 @@ class HtmlWriter:
 
     def write(self, record: Record, doc: Doc) -> None:
         """Write an article."""
-        parts = [f"<article>\n<h2>{_escape(record.id)}</h2>\n<p>"]
+        parts = [f"<article>\n<h2>{escape(record.id)}</h2>\n<p>"]
         cursor = 0
         for ent in doc.ents:
             e = Entity.of(ent)
             parts += [
-                _escape(record.text[cursor : e.start]),
-                f'<mark{_class(e.label)} data-label="{_escape(e.label)}" title="{_escape(describe(e))}">',
-                f"{_escape(e.text)}</mark>",
+                escape(record.text[cursor : e.start]),
+                f'<mark{_class(e.label)} data-label="{escape(e.label)}" title="{escape(describe(e))}">',
+                f"{escape(e.text)}</mark>",
             ]
             self._counts[e.label] += 1
             cursor = e.end
-        self._output.write("".join([*parts, _escape(record.text[cursor:]), "</p>\n</article>\n"]))
+        self._output.write("".join([*parts, escape(record.text[cursor:]), "</p>\n</article>\n"]))
 
     def close(self) -> None:
         """Write the legend and the end of the page."""
         items = "".join(
-            f"<li><mark{_class(label)}>{_escape(label)}</mark> {self._counts[label]:,}</li>\n"
+            f"<li><mark{_class(label)}>{escape(label)}</mark> {self._counts[label]:,}</li>\n"
             for label in sorted(self._counts, key=label_order)
         )
         self._output.write(f'<nav id="legend" aria-label="Legend">\n<ul>\n{items}</ul>\n</nav>\n</body>\n</html>\n')
@@ -101,6 +101,6 @@ def _class(label: str) -> str:
     return f' class="{label}"' if label in COLOURS else ""
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape for text and attributes; what a reader of HTML would alter becomes a reference or a sign."""
     return html.escape(text).replace("\r", "&#13;").replace("\x00", "\ufffd")

@@ -5,7 +5,8 @@ import spacy
 from spacy.tokens import Span
 from spacy.vectors import Vectors
 
-from drugpolicy_ner.actions import Actions, Verb, default_verbs, stem
+from drugpolicy_ner.actions import Actions, Topic, Verb, default_topics, default_verbs, stem
+from drugpolicy_ner.errors import DataError
 from drugpolicy_ner.labels import ACTIONS
 
 
@@ -99,7 +100,16 @@ def test_actions_default_verbs_cover_every_class():
 
 
 @pytest.mark.parametrize(
-    "forms", ["seize seizes seized seizing", "ban bans banned banning", "deny denies denied denying"]
+    "forms",
+    [
+        "seize seizes seized seizing",
+        "ban bans banned banning",
+        "deny denies denied denying",
+        "take takes took taken taking",
+        "withhold withheld",
+        "legalize legalise legalising legalizes",
+        "analyse analyzed",
+    ],
 )
 def test_actions_stem_is_shared_by_the_forms_of_a_verb(forms):
     assert len({stem(form) for form in forms.split()}) == 1
@@ -118,3 +128,76 @@ def test_actions_entities_around_the_verb_count():
     actions = Actions(nlp.vocab)
     actions.train(examples)
     assert [actions.classify(span) for span, _ in examples] == [action for _, action in examples]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "action"),
+    [
+        ("They will impose new economic sanctions", 2, "SANCTION"),
+        ("They impose a sentence", 1, "ENFORCE"),
+        ("Sanctions were imposed", 2, "SANCTION"),
+        ("Police cracked down on it", 1, "ENFORCE"),
+    ],
+)
+def test_actions_words_of_the_list_count_as_object_and_as_particle(nlp, text, start, action):
+    actions = Actions(nlp.vocab)
+    rows = [Verb("impose", "SANCTION", "sanctions"), Verb("impose", "ENFORCE", "sentence")]
+    actions.train([], [*rows, Verb("crack", "LEGISLATE", "wise"), Verb("crack", "ENFORCE", "down")], topics=[])
+    assert actions.classify(verb(nlp, text, start)) == action
+
+
+def test_actions_a_verb_of_the_list_carries_its_reading_to_where_it_was_never_annotated(nlp):
+    actions = Actions(nlp.vocab)
+    actions.train([(verb(nlp, "It banned kratom", 1), "CONTROL")], [Verb("urge", "ADVOCATE")])
+    assert actions.classify(verb(nlp, "They urged us", 1)) == "ADVOCATE"
+
+
+def test_actions_topics_carry_over_to_words_that_were_never_annotated(nlp):
+    actions = Actions(nlp.vocab)
+    topics = [Topic("money", ("dollars", "grants")), Topic("health", ("care", "treatment"))]
+    examples = [
+        (verb(nlp, "to provide dollars", 1), "FUND"),
+        (verb(nlp, "to provide care", 1), "PREVENT_TREAT"),
+    ] * 2
+    actions.train(examples, topics=topics)
+    assert actions.classify(verb(nlp, "to provide grants", 1)) == "FUND"
+    assert actions.classify(verb(nlp, "to provide treatment", 1)) == "PREVENT_TREAT"
+
+
+def test_actions_the_next_sentence_does_not_count(nlp):
+    actions = Actions(nlp.vocab)
+    actions.train([], [Verb("impose", "SANCTION", "sanctions"), Verb("impose", "ENFORCE")], topics=[])
+    assert actions.classify(verb(nlp, "It was imposed. Sanctions followed", 2)) == "ENFORCE"
+
+
+def test_actions_default_topics_have_distinct_names_and_lower_case_words():
+    topics = default_topics()
+    assert len({topic.name for topic in topics}) == len(topics) > 10
+    assert all(word == word.lower() and word.strip() for topic in topics for word in topic.words)
+
+
+def test_actions_default_verbs_give_one_reading_for_a_verb_with_its_word():
+    readings = {}
+    for item in default_verbs():
+        if item.context:
+            readings.setdefault((stem(item.verb), stem(item.context)), set()).add(item.action)
+    assert [key for key, actions in readings.items() if len(actions) > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "read"),
+    [
+        ("verbs.jsonl", '{"verb": "ban", "action": "FORBID"}', default_verbs),
+        ("verbs.jsonl", '{"verb": "ban", "action": "CONTROL", "near": "it"}', default_verbs),
+        ("topics.jsonl", '{"topic": "money", "words": []}', default_topics),
+        ("topics.jsonl", '{"words": ["money"]}', default_topics),
+    ],
+)
+def test_actions_a_bad_row_is_named_with_its_line(monkeypatch, tmp_path, name, line, read):
+    (tmp_path / "data").mkdir()
+    good = {"verbs.jsonl": '{"verb": "ban", "action": "CONTROL"}', "topics.jsonl": '{"topic": "a", "words": ["b"]}'}
+    (tmp_path / "data" / name).write_text(f"{good[name]}\n{line}\n", encoding="utf-8")
+    monkeypatch.setattr("drugpolicy_ner.actions.resources.files", lambda package: tmp_path)
+    with pytest.raises(DataError, match=name) as caught:
+        read()
+    assert caught.value.line == 2

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 import spacy
+from spacy.training import Example
 
 from drugpolicy_ner.actions import Verb
-from drugpolicy_ner.build import assemble, check_target, keep_trained, save
+from drugpolicy_ner.build import assemble, check_target, keep_trained, load_trained, save
 from drugpolicy_ner.concepts import Alias, Concept
 from drugpolicy_ner.corpus import Document, Span
+from drugpolicy_ner.corpus.check import align
 from drugpolicy_ner.errors import DrugPolicyError, OutputError, UsageError
 from drugpolicy_ner.forms import Form
+from drugpolicy_ner.tagging import load_pipeline
 
 TEXT = "Police seized fentanyl in Ohio."
 DOCUMENT = Document("a", TEXT, (Span(7, 13, "POLICY_VERB", "ENFORCE"), Span(14, 22, "SUBSTANCE")))
@@ -95,6 +98,17 @@ def test_build_keep_trained_takes_the_rules_away(blank, root):
     assert nlp.pipe_names == ["ner"]
 
 
+def test_build_load_trained_does_not_need_the_rules(blank, root, tmp_path):
+    nlp = put_together(blank, root / "configs/pipeline.cfg")
+    nlp.add_pipe("ner", first=True).add_label("SUBSTANCE")
+    nlp.get_pipe("ner").initialize(lambda: [Example(nlp.make_doc(TEXT), align(DOCUMENT, nlp.tokenizer))])
+    save(nlp, tmp_path / "model")
+    (tmp_path / "model/drugpolicy_linker").write_bytes(b"\x80")
+    with pytest.raises(UsageError, match="damaged or of another version of drugpolicy-ner"):
+        load_pipeline(str(tmp_path / "model"))
+    assert load_trained(str(tmp_path / "model")).pipe_names == ["ner"]
+
+
 def test_build_check_target_spares_what_is_no_pipeline(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
@@ -108,7 +122,8 @@ def test_build_check_target_spares_what_is_no_pipeline(tmp_path):
 
 
 def test_build_save_leaves_no_path_of_this_machine(blank, tmp_path):
-    blank.config["paths"] = {"train": str(tmp_path), "dev": None}
+    blank.config["paths"].update({"train": str(tmp_path), "encoder": str(tmp_path)})
     blank.config["initialize"]["vectors"] = str(tmp_path)
     save(blank, tmp_path / "model")
     assert str(tmp_path) not in (tmp_path / "model/config.cfg").read_text(encoding="utf-8")
+    assert spacy.load(tmp_path / "model").config["paths"]["encoder"] == tmp_path.name

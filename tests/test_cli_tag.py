@@ -406,14 +406,20 @@ def test_check_puts_errors_first_and_goes_on(tmp_path: Path) -> None:
         ["error", "format:"],
         ["error", "format:"],
         ["error", "alignment:"],
+        ["error", "duplicate:"],
+        ["review", "labels:"],
         ["review", "unmarked:"],
     ]
     assert f"{tmp_path / 'b.txt'}:1 [us-3]: unknown label 'DRUG'" in findings[0]
-    assert f"{tmp_path / 'd.txt'}: id used before, in {tmp_path / 'a.txt'}" in findings[1]
+    assert f"{tmp_path / 'd.txt'}:1 [us-1]: id used before, in {tmp_path / 'a.txt'}" in findings[1]
     assert f"{tmp_path / 'e.txt'}:3: not UTF-8" in findings[2]
     assert f"{tmp_path / 'none.txt'}: cannot be read: No such file or directory" in findings[3]
     assert findings[4].startswith("error alignment: us-4: span 'fent'")
-    assert findings[5].startswith("review unmarked: us-2: 'fentanyl' (SUBSTANCE) is unmarked")
+    assert findings[5].startswith("error duplicate: us-4: same text as us-3, with other spans")
+    assert findings[6].startswith(
+        "review labels: us-3: 'fentanyl' has several labels: SUBSTANCE 3 (us-1, us-2), DRUG 1 (us-3)"
+    )
+    assert findings[7].startswith("review unmarked: us-2: 'fentanyl' (SUBSTANCE) is unmarked")
 
 
 def test_check_json(tmp_path: Path) -> None:
@@ -429,7 +435,7 @@ def test_check_json(tmp_path: Path) -> None:
 def test_check_empty_folder(tmp_path: Path) -> None:
     result = check(tmp_path)
     assert result.exit_code == 1
-    assert "no *.txt file in this folder" in result.stdout
+    assert result.stdout.startswith(f"error format: {tmp_path}: no file of annotations in this folder\n")
 
 
 # the shipped pipeline

@@ -626,6 +626,7 @@ def test_train_transformer(files):
     assert result.exit_code == 0, result.stderr
     nlp = spacy.load(files / "model")
     assert nlp.pipe_names == ["transformer", "ner"]
+    assert str(encoder) not in (files / "model/config.cfg").read_text(encoding="utf-8")
     assert nlp("Police found heroin.").has_annotation("ENT_IOB")
     result = run("train", "--config", "trf", "--encoder", files, "--data", files / "old.txt", "--output", files / "m")
     assert result.exit_code == 2

@@ -1,18 +1,19 @@
-"""Make the base weights from which `retrain.py` starts: the small model learns from a large one's labels on raw text.
+"""Make the base weights of the shipped model: a small model learns from the labels that a large one gives raw text.
 
-    python training/distill.py select RAW OUTPUT --words 2000000
-    python training/distill.py label TEXTS OUTPUT --teacher MODEL
-    python training/distill.py train LABELLED OUTPUT
+    python training/distill.py select RAW texts.txt --words 800000
+    python training/distill.py label texts.txt labelled.txt --teacher MODEL
+    python training/distill.py learn labelled.txt training/base
 
-1. `select` cuts the .txt files of the folder RAW into pieces of about 250 words and takes those that name a drug, class,
-   precursor or schedule, plus one piece of other text for every four, so that the model also learns silence.
-2. `label` tags the pieces with a pipeline whose ner is a transformer of `configs/trf.cfg`, assembled with the rules, and
-   writes them as marked text.
-3. `train` trains `configs/sm.cfg` on that and saves it without vectors.
+1. `select` cuts the .txt files of the folder RAW into pieces of some 300 words and takes those that name a drug, class,
+   precursor or schedule, plus one other piece for every four, so that the model also learns silence.
+2. `label` tags the pieces with a pipeline whose ner is a transformer (`configs/trf.cfg`), assembled with the rules, and
+   writes them as marked text. A name that the ner alone found stays only where the ner finds it most times that it
+   occurs: a transformer of this size takes many a person and place for an institution, but not each time.
+3. `learn` trains `configs/sm.cfg` on that and saves it without vectors.
 
-RAW is any folder of drug-policy text in the public domain. Ours held four million words: the Congressional Record, press
+RAW is any folder of drug-policy text in the public domain. Ours, of four million words: the Congressional Record, press
 releases of US senators and the White House, the International Narcotics Control Strategy Reports of 2018 and 2019,
-title 21 of the United States Code, statutes of Hawaii, executive orders, abstracts from the Federal Register and debates
+title 21 of the United States Code, statutes of Hawaii, executive orders, abstracts from the Federal Register, debates
 of Singapore's parliament. No raw or labelled text is kept in this repository.
 """
 
@@ -22,8 +23,10 @@ import argparse
 import random
 import re
 import tempfile
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import spacy
 
@@ -40,6 +43,19 @@ PIECE = 250
 SILENCE = 4  # pieces that name a drug for one that names none
 TOPIC = {"SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "CONTROL_STATUS"}
 BATCH = 200
+WORD = re.compile(r"\w+|\S")
+TIMES = 2  # a name found once may be an accident
+STEADY = 0.6
+NAMED = {"INSTITUTION", "CRIMINAL_ORG"}
+
+
+class Entity(NamedTuple):
+    """An entity of a piece, and whether the ner alone found it."""
+
+    start: int
+    end: int
+    label: str
+    guessed: bool
 
 
 def pieces(text: str, words: int = PIECE) -> Iterator[str]:
@@ -82,23 +98,49 @@ def label(texts: Path, output: Path, teacher: str) -> None:
     """Tag pieces and write them as marked text."""
     nlp = spacy.load(teacher)
     documents = list(read_marked_path(texts))
+    found: list[list[Entity]] = []
+    for i, doc in enumerate(nlp.pipe((document.text for document in documents), batch_size=16)):
+        found.append([Entity(ent.start_char, ent.end_char, ent.label_, ent.id_ == "ner") for ent in doc.ents])
+        if i % BATCH == 0:
+            print(f"{i} of {len(documents)}", flush=True)
+    kept = steady([document.text for document in documents], found)
     with open_output(output) as stream:
-        for i, doc in enumerate(nlp.pipe((document.text for document in documents), batch_size=32)):
+        for document, entities in zip(documents, found, strict=True):
             spans = tuple(
-                Span(
-                    ent.start_char,
-                    ent.end_char,
-                    ent.label_,
-                    (ent.kb_id_ or ACTIONS[0]) if ent.label_ == "POLICY_VERB" else "",
-                )
-                for ent in doc.ents
+                Span(ent.start, ent.end, ent.label, ACTIONS[0] if ent.label == "POLICY_VERB" else "")
+                for ent in entities
+                if not ent.guessed
+                or ent.label == "POLICY_VERB"
+                or (document.text[ent.start : ent.end], ent.label) in kept
             )
-            stream.write(write_marked([Document(documents[i].id, doc.text, spans)]) + "\n")
-            if i % BATCH == 0:
-                print(f"{i} of {len(documents)}", flush=True)
+            stream.write(write_marked([Document(document.id, document.text, spans)]) + "\n")
 
 
-def learn(labelled: Path, output: Path, overrides: dict[str, object]) -> None:
+def steady(texts: Sequence[str], found: Sequence[Iterable[Entity]]) -> set[tuple[str, str]]:
+    """Return the names, with labels, that the ner alone finds, and finds most of the times that they occur."""
+    guessed = Counter(
+        (text[ent.start : ent.end], ent.label)
+        for text, entities in zip(texts, found, strict=True)
+        for ent in entities
+        if ent.guessed
+    )
+    by_first: dict[str, list[str]] = defaultdict(list)
+    for name, _ in guessed:
+        by_first[WORD.findall(name)[0]].append(name)
+    occurs: Counter[str] = Counter()
+    for text in texts:
+        for match in WORD.finditer(text):
+            for name in by_first.get(match.group(), ()):
+                end = match.start() + len(name)
+                occurs[name] += text.startswith(name, match.start()) and not text[end : end + 1].isalnum()
+    return {
+        (name, label)
+        for (name, label), count in guessed.items()
+        if count >= TIMES and count >= STEADY * occurs[name] and (label not in NAMED or not name.islower())
+    }
+
+
+def learn(labelled: Path, output: Path, steps: int) -> None:
     """Train the small model on labelled pieces and save it without its vectors."""
     with tempfile.TemporaryDirectory(prefix="drugpolicy-vectors-") as scratch:
         vectors = spacy.blank("en")
@@ -111,7 +153,7 @@ def learn(labelled: Path, output: Path, overrides: dict[str, object]) -> None:
             base=None,
             replay=None,
             config="sm",
-            overrides={"initialize.vectors": scratch, **overrides},
+            overrides={"initialize.vectors": scratch, "training.max_steps": steps, "training.patience": 0},
             fully_annotated=True,
             rules=False,
         )
@@ -127,22 +169,22 @@ def main() -> None:
     step = steps.add_parser("select")
     step.add_argument("raw", type=Path)
     step.add_argument("output", type=Path)
-    step.add_argument("--words", type=int, default=2_000_000)
+    step.add_argument("--words", type=int, default=800_000)
     step = steps.add_parser("label")
     step.add_argument("texts", type=Path)
     step.add_argument("output", type=Path)
     step.add_argument("--teacher", required=True)
-    step = steps.add_parser("train")
+    step = steps.add_parser("learn")
     step.add_argument("labelled", type=Path)
     step.add_argument("output", type=Path)
-    step.add_argument("--max-steps", type=int, default=9000)
+    step.add_argument("--max-steps", type=int, default=5000)
     args = parser.parse_args()
     if args.step == "select":
         select(args.raw, args.output, args.words)
     elif args.step == "label":
         label(args.texts, args.output, args.teacher)
     else:
-        learn(args.labelled, args.output, {"training.max_steps": args.max_steps, "training.patience": 0})
+        learn(args.labelled, args.output, args.max_steps)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .annotations import data
+from .evaluating import evaluate
 from .knowledge import list_concepts, lookup
 from .suggesting import suggest
 from .tagging import tag
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command()(tag)
+app.command()(evaluate)
 app.command()(lookup)
 app.command("concepts")(list_concepts)
 app.command(context_settings=OVERRIDES)(train)

@@ -6,19 +6,24 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ..corpus.convert import convert_documents
-from ..corpus.formats import Format, about
+from ..corpus.formats import Format, about, detect, read_documents
 from ..corpus.mapping import read_map
 from ..corpus.source import Notes, Offsets, Overlaps, ReadOptions
 from ..errors import UsageError
 from ..output import open_output
 from .shell import exit_codes, say, spare
+
+if TYPE_CHECKING:
+    from ..corpus import Document
+    from ..corpus.tokens import Tokenize
 
 data = typer.Typer(help="Work on annotated text.", no_args_is_help=True)
 
@@ -26,38 +31,222 @@ _EVERY: Final = 10.0
 """Seconds between lines of progress where no bar can be shown."""
 
 
+Source = Annotated[
+    Format | None,
+    typer.Option("--from", help="Format of what is read.", show_default="what suffix and content say"),
+]
+OverlapChoice = Annotated[
+    Overlaps, typer.Option("--overlaps", help="What becomes of spans that overlap, of which only one can stay.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Take white space at a span's edge for an error; else it is trimmed.")
+]
+Discontinuous = Annotated[
+    bool, typer.Option("--discontinuous", help="Make a span in several pieces one, from first to last.")
+]
+OffsetUnit = Annotated[
+    Offsets | None, typer.Option("--offsets", help="What offsets in the inputs count.", show_default="as the tool does")
+]
+TextField = Annotated[str, typer.Option("--text-field", help="Field or column of the text, in JSON and tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page too, in one file.", show_default=False)
+]
+
+
 @data.command()
 def check(
-    paths: Annotated[list[str], typer.Argument(help="Files of marked text, or folders of them.", show_default=False)],
+    paths: Annotated[list[str], typer.Argument(help="Annotated documents: files or folders.", show_default=False)],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
+    source: Source = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA",
+            help="Another split, from which nothing may leak into this one; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    scheme: Annotated[
+        bool, typer.Option("--scheme/--no-scheme", help="Let nothing pass but labels of the built-in scheme.")
+    ] = True,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Name or folder of the pipeline whose tokens spans must keep to.", show_default="our tokenizer"
+        ),
+    ] = None,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
+    html: Html = None,
 ) -> None:
-    """Check marked text: format, token edges, surfaces left unmarked, repetition.
+    """Check annotated documents, and say what must be mended (error) and what to look at (review).
 
-    Exit codes: 0 nothing must be mended, 1 something must, 2 wrong use.
+    What is checked: format, labels, action classes, overlaps, token edges, empty and repeated documents, surfaces that
+    are marked here and not there, and leakage between splits.
+
+    Exit codes: 0 nothing must be mended, 1 something must, 2 wrong use, 130 interrupted.
     """
-    with exit_codes(), open_output(None) as stream:
-        from dataclasses import asdict
+    with exit_codes():
+        spare(html, [*paths, *(against or ())])
+        options = ReadOptions(overlaps, strict, discontinuous, offsets, text_field)
+        with open_output(html) if html else nullcontext() as page, open_output(None) as stream:
+            from ..checking import check_corpus
+            from ..corpus.tokens import load_tokenizer
 
-        import spacy
+            tokenizer = load_tokenizer() if model is None else _tokenizer(model)
+            with _counting() as advance:
+                report = check_corpus(
+                    paths,
+                    tokenizer,
+                    source=source,
+                    options=options,
+                    scheme=scheme,
+                    against=against or (),
+                    advance=advance,
+                )
+            if page is not None:
+                from ..data_html import write_check
 
-        from ..checking import check_corpus
-        from ..tokenizer import build_tokenizer
-
-        report = check_corpus(paths, build_tokenizer(spacy.blank("en")))
-        if as_json:
-            stream.write(json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n")
-        else:
-            for finding in report.findings:
-                level = "error" if finding.error else "review"
-                where = f"{finding.doc_id}: " if finding.kind != "format" else ""  # which says it in its message
-                stream.write(f"{level} {finding.kind}: {where}{finding.message}\n")
-            stream.write(f"{report.passages} passages, {report.words} words, {sum(report.spans.values())} spans\n")
-            for label, count in report.spans.items():
-                stream.write(f"{count:7} {label}\n")
+                write_check(report, page, paths)
+            if as_json:
+                stream.write(json.dumps(asdict(report), ensure_ascii=False, indent=2) + "\n")
+            else:
+                stream.write(report.as_text())
         if report.failed:
-            stream.flush()
             raise typer.Exit(1)
+
+
+def _tokenizer(model: str) -> Tokenize:
+    from ..tagging import load_pipeline
+
+    tokenizer: Tokenize = load_pipeline(model).tokenizer
+    return tokenizer
+
+
+@data.command()
+def split(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Annotated documents: a file or folder.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder to write, new or empty.", show_default=False)
+    ],
+    *,
+    dev: Annotated[float, typer.Option(help="Share of the documents in dev; 0 for none.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the documents in test; 0 for none.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Another number gives another split.")] = 0,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="document|KEY", help="Field of meta whose value keeps documents together, such as their source."
+        ),
+    ] = "document",
+    source: Source = None,
+    target: Annotated[
+        Format | None, typer.Option("--to", help="Format of the parts.", show_default="that of DATA")
+    ] = None,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Split annotated documents into train, dev and test, each with its share of every label.
+
+    Near-duplicates stay on one side, and so do documents of one source, with --by. The same documents and seed give
+    the same split, in whatever order they come. The folder appears whole or not at all.
+
+    Exit codes: 0 well, 1 the data cannot be read or do not fill the parts, 2 wrong use, 130 interrupted.
+    """
+    with exit_codes():
+        from ..corpus.split import split_documents, write_split
+
+        options = ReadOptions(overlaps, strict, discontinuous, offsets, text_field)
+        form = detect(path) if source is None else source
+        notes = Notes()
+        with _counting() as advance:
+            documents = _read(path, form, options, notes, advance)
+        parted = split_documents(documents, dev=dev, test=test, seed=seed, by=by)
+        if parted.keyless:
+            say(f"documents without {by!r}, each taken for a source of its own: {parted.keyless:,}")
+        if parted.joined:
+            say(f"documents kept together with others: {parted.joined:,}")
+        files = write_split(parted, output, target or form, notes=notes)
+        for note in notes:
+            say(note)
+        with open_output(None) as stream:
+            if as_json:
+                counts = parted.counts()
+                parts = {
+                    part: {"path": str(files[part]), "documents": len(held), "spans": counts[part]}
+                    for part, held in parted.parts.items()
+                }
+                report = {"parts": parts, "groups": parted.groups, "joined": parted.joined, "notes": dict(notes.counts)}
+                stream.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+            else:
+                from ..data_text import write_split as write_table
+
+                write_table(parted, stream)
+
+
+@data.command()
+def stats(
+    path: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Annotated documents: a file or folder.", show_default=False)
+    ],
+    *,
+    top: Annotated[int, typer.Option(min=0, help="How many of each label's most frequent surfaces to show.")] = 10,
+    source: Source = None,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
+    html: Html = None,
+) -> None:
+    """Count what annotated documents hold: words, spans of each label, surfaces, lengths, action classes.
+
+    Exit codes: 0 well, 1 the data cannot be read, 2 wrong use, 130 interrupted.
+    """
+    with exit_codes():
+        from ..corpus.statistics import count_documents
+
+        spare(html, [str(path)])
+        options = ReadOptions(overlaps, strict, discontinuous, offsets, text_field)
+        notes = Notes()
+        with open_output(html) if html else nullcontext() as page, open_output(None) as stream:
+            with _counting() as advance:
+                documents = _read(path, source, options, notes, advance)
+            found = count_documents(documents, top=top)
+            for note in notes:
+                say(note)
+            if page is not None:
+                from ..data_html import write_statistics
+
+                write_statistics(found, page, [str(path)])
+            if as_json:
+                stream.write(json.dumps(asdict(found), ensure_ascii=False, indent=2) + "\n")
+            else:
+                from ..data_text import write_statistics as write_table
+
+                write_table(found, stream)
+
+
+def _read(
+    path: Path, source: Format | None, options: ReadOptions, notes: Notes, advance: Callable[[], None]
+) -> list[Document]:
+    documents = []
+    for document in read_documents(path, source, options=options, notes=notes):
+        documents.append(document)
+        advance()
+    return documents
 
 
 @data.command(epilog="Formats: " + "; ".join(f"{form.value}: {about(form)}" for form in Format) + ".")
@@ -69,10 +258,7 @@ def convert(
         ),
     ],
     *,
-    source: Annotated[
-        Format | None,
-        typer.Option("--from", help="Format of the inputs.", show_default="what suffix and content say"),
-    ] = None,
+    source: Source = None,
     target: Annotated[
         Format | None, typer.Option("--to", help="Format of the output.", show_default="what the suffix says")
     ] = None,
@@ -88,20 +274,12 @@ def convert(
     scheme: Annotated[
         bool, typer.Option("--scheme/--no-scheme", help="Let nothing through but labels of the built-in scheme.")
     ] = False,
-    overlaps: Annotated[
-        Overlaps, typer.Option(help="What becomes of spans that overlap, of which only one can stay.")
-    ] = Overlaps.ERROR,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Take white space at a span's edge for an error; else it is trimmed.")
-    ] = False,
-    discontinuous: Annotated[
-        bool, typer.Option("--discontinuous", help="Make a span in several pieces one, from first to last.")
-    ] = False,
-    offsets: Annotated[
-        Offsets | None, typer.Option(help="What offsets in the inputs count.", show_default="as the tool does")
-    ] = None,
-    text_field: Annotated[str, typer.Option(help="Field or column of the text, in JSON and tables.")] = "text",
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")] = False,
+    overlaps: OverlapChoice = Overlaps.ERROR,
+    strict: Strict = False,
+    discontinuous: Discontinuous = False,
+    offsets: OffsetUnit = None,
+    text_field: TextField = "text",
+    as_json: AsJson = False,
 ) -> None:
     """Read annotations in one format and write them in another.
 

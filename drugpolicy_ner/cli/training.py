@@ -141,15 +141,12 @@ def assemble(
     Exit codes: 0 saved, 1 concepts cannot be read, 2 wrong use.
     """
     with exit_codes(), open_output(None) as stream:
-        from ..build import assemble_default, check_target, keep_trained, save
+        from ..build import assemble_default, check_target, load_trained, save
         from ..concepts import read_own_concepts
-        from ..tagging import load_pipeline
 
         check_target(output)
         own = read_own_concepts(concepts) if concepts else ()
-        nlp = load_pipeline(model)
-        keep_trained(nlp)
-        nlp = assemble_default(nlp, config=config, own=own)
+        nlp = assemble_default(load_trained(model), config=config, own=own)
         save(nlp, output)
         found = {"output": str(output), "pipeline": nlp.pipe_names, "labels": sorted(nlp.pipe_labels["ner"])}
         stream.write(json.dumps(found, indent=2) + "\n" if as_json else f"saved to {output}\n")

@@ -123,20 +123,18 @@ def read_documents(
     """
     own = Notes() if notes is None else notes
     chosen = detect(path) if format is None else format
+    taken = options or ReadOptions()
     seen: set[str] = set()
-    for file in _files(Path(path), chosen):
-        try:
-            for found in _KINDS[chosen].read(file, options or ReadOptions(), own):
-                if rename is not None:
-                    found = replace(found, document=rename(found.document))
-                document = settle(found, options or ReadOptions(), own)
-                if document.id in seen:
-                    message = "id used before: give each document an id of its own"
-                    raise DataError(message, path=found.path, line=found.line, doc_id=document.id)
-                seen.add(document.id)
-                yield document
-        except OSError as error:
-            raise _unreadable(error.filename or file, error) from None
+    for file in list_files(path, chosen):
+        for found in read_found(file, chosen, taken, own):
+            if rename is not None:
+                found = replace(found, document=rename(found.document))
+            document = settle(found, taken, own)
+            if document.id in seen:
+                message = "id used before: give each document an id of its own"
+                raise DataError(message, path=found.path, line=found.line, doc_id=document.id)
+            seen.add(document.id)
+            yield document
     if not seen:
         why = f" that can be taken: {'; '.join(own)}" if own.counts else ""
         raise DataError(f"holds no documents{why}", path=path)
@@ -144,13 +142,40 @@ def read_documents(
         own.log(path)
 
 
+def read_found(file: Path, format: Format, options: ReadOptions, notes: Notes) -> Iterator[Found]:
+    """Read documents with their places, before their spans are looked at: what `check` does, and `read_documents`.
+
+    Args:
+        file: One of `list_files`.
+        format: Its format.
+        options: What offsets count and the like.
+        notes: Takes what was left out.
+
+    Raises:
+        DataError: With file, line and document, for what cannot be read; nothing comes after it.
+        UsageError: A library that the format needs is missing.
+    """
+    try:
+        yield from _KINDS[format].read(file, options, notes)
+    except OSError as error:
+        raise _unreadable(error.filename or file, error) from None
+
+
 def _unreadable(path: str | Path, error: OSError) -> DataError:
     return DataError(f"cannot be read: {error.strerror or error}", path=path)
 
 
-def _files(path: Path, form: Format) -> list[Path]:
-    """Return the files to read: the path itself, or what a folder holds."""
-    kind = _KINDS[form]
+def list_files(path: str | Path, format: Format) -> list[Path]:
+    """Return the files to read: the path itself, or what a folder holds.
+
+    Args:
+        path: A file or folder.
+        format: Its format.
+
+    Raises:
+        DataError: The folder holds no file of the format.
+    """
+    path, kind = Path(path), _KINDS[format]
     if not path.is_dir() or kind.write_folder is not None:
         return [path]
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in kind.suffixes and file.is_file())
@@ -199,7 +224,7 @@ def write_documents(
         with open_output(Path(path)) as output:
             kind.write(checked(), output, own)
     elif kind.write_folder is not None:
-        with _new_folder(Path(path)) as folder:
+        with new_folder(Path(path)) as folder:
             kind.write_folder(checked(), folder, own)
     if notes is None:
         own.log(path)
@@ -224,9 +249,22 @@ def format_of_name(path: str | Path) -> Format:
     raise UsageError(f"{path}: {what}: name it with --to{known}")
 
 
+def suffix_of(format: Format) -> str:
+    """Return the suffix that a file of a format gets; a format that is a folder has none."""
+    kind = _KINDS[format]
+    return "" if kind.write is None else kind.suffixes[0]
+
+
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to fill that gets its final name when it is whole."""
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill that gets its final name when it is whole.
+
+    Args:
+        path: The final name: new, or an empty folder.
+
+    Raises:
+        OutputError: Something stands there, or it cannot be written.
+    """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise OutputError(f"{path}: is there already: name a new folder or an empty one")
     if not path.parent.is_dir():

@@ -46,7 +46,11 @@ def read_marked(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
     Raises:
         DataError: With file and line, for whatever breaks the format.
     """
-    path = Path(path)
+    return (document for _, document in _passages(Path(path), scheme))
+
+
+def _passages(path: Path, scheme: bool) -> Iterator[tuple[int, Document]]:
+    """Yield the line of each passage and the passage."""
     lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
     starts = [i for i, line in enumerate(lines) if _ID_LINE.match(line)]
     first = starts[0] if starts else len(lines)
@@ -59,7 +63,7 @@ def read_marked(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
         if doc.id in seen:
             raise DataError(f"id used before, in line {seen[doc.id]}", path=path, line=start + 1, doc_id=doc.id)
         seen[doc.id] = start + 1
-        yield doc
+        yield start + 1, doc
 
 
 def read_marked_path(path: str | Path, *, scheme: bool = True) -> Iterator[Document]:
@@ -112,8 +116,8 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     Raises:
         DataError: As `read_marked`.
     """
-    for document in read_marked(path, scheme=False):
-        yield Found(document, path)
+    for line, document in _passages(path, False):
+        yield Found(document, path, line)
 
 
 def write(documents: Iterable[Document], output: Output, notes: Notes) -> None:
