@@ -12,6 +12,7 @@ import typer
 from .annotations import data
 from .evaluating import evaluate
 from .knowledge import list_concepts, lookup
+from .suggesting import suggest
 from .tagging import tag
 from .training import OVERRIDES, assemble, package, retrain, train
 
@@ -28,6 +29,7 @@ app.command(context_settings=OVERRIDES)(train)
 app.command()(assemble)
 app.command()(package)
 app.command(context_settings=OVERRIDES)(retrain)
+app.command()(suggest)
 app.add_typer(data, name="data")
 
 
