@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from .loop import Progress
 
+NONE: Final = "none"
+"""Stands for no base."""
+
 _WORDS: Final = 50_000
+_FROM_BASE: Final = {  # few and small steps: more of them, and it forgets what it learned from real text
+    "training.max_steps": 100,
+    "training.eval_frequency": 50,
+    "training.patience": 0,
+    "training.optimizer.learn_rate": 0.00002,
+}
 
 
 def retrain(
@@ -43,7 +52,8 @@ def retrain(
     Args:
         output: Folder to write.
         corpus: Folder of marked text with ``train`` and ``dev``; without it, the authored corpus.
-        base: Model whose weights to begin with; without it, new ones. The vectors are GloVe's in either case.
+        base: Model whose weights to begin with, ``none`` for new ones; without it, those of ``training/base``, which
+            ``training/distill.py`` makes. The vectors are GloVe's in any case.
         assemble_only: Whether the weights of the pipeline in `output` are kept.
         overrides: Dotted settings that replace those of the config.
         resume: Whether to go on with an interrupted training.
@@ -54,7 +64,7 @@ def retrain(
         What came of the training; None where there was none.
 
     Raises:
-        UsageError: There is no such corpus, or the word vectors are not installed.
+        UsageError: There is no such corpus or base, or the word vectors are not installed.
     """
     corpus = shipped.corpus() if corpus is None else Path(corpus)
     if not (corpus / "train").is_dir() or not (corpus / "dev").is_dir():
@@ -64,7 +74,8 @@ def retrain(
         save(assemble_default(nlp, annotated=corpus / "train"), output)
         return None
     with tempfile.TemporaryDirectory(prefix="drugpolicy-base-") as scratch:
-        settings = dict(overrides or {})
+        base = shipped.base() if base is None else None if base == NONE else base
+        settings = {**({} if base is None else _FROM_BASE), **(overrides or {})}
         say("reading the word vectors")
         if base is None:
             nlp = spacy.blank("en")

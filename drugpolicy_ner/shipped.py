@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from .errors import UsageError
+
 PACKAGE: Final = Path(__file__).parent
 MODEL: Final = PACKAGE / "model"
 
@@ -20,6 +22,18 @@ def configs() -> Path:
 def corpus() -> Path:
     """Return the folder of the authored corpus, with ``train`` and ``dev``."""
     return _folder("corpus/authored", "training/corpus")
+
+
+def base() -> Path:
+    """Return the folder of the weights that the shipped model begins with.
+
+    Raises:
+        UsageError: There is no source checkout: they do not come with the package.
+    """
+    root = checkout()
+    if root is None or not (root / "training" / "base").is_dir():
+        raise UsageError("no folder training/base: run from a source checkout, or name a model with --base")
+    return root / "training" / "base"
 
 
 def checkout() -> Path | None:

@@ -167,4 +167,4 @@ def test_linking_foreign_acronyms_in_text(nlp):
         places = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(row['acronym'])}(?!\w)", row["text"])]
         mentions += len(places)
         found += sum(place in spans for place in places)
-    assert found >= 0.95 * mentions
+    assert found >= 0.9 * mentions

@@ -161,7 +161,7 @@ def retrain(
     ] = None,
     base: Annotated[
         str | None,
-        typer.Option(help="Model whose weights to begin with.", show_default="none: word vectors and new weights"),
+        typer.Option(help="Model whose weights to begin with, or none for new ones.", show_default="training/base"),
     ] = None,
     output: Annotated[
         Path | None,
