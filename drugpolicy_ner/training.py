@@ -18,7 +18,7 @@ from thinc.api import fix_random_seed
 from . import __version__
 from .build import assemble_default, check_target, keep_trained, open_model, save
 from .corpus import Document
-from .corpus.formats import read_documents
+from .corpus.formats import Format, read_documents
 from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
 from .loop import Progress, fingerprint, fit
@@ -92,6 +92,7 @@ def train(
     output: str | Path,
     *,
     dev: str | Path | None = None,
+    source: Format | None = None,
     base: str | Path | None = SHIPPED,
     replay: str | Path | None = SHIPPED,
     annotated: str | Path | None = None,
@@ -115,6 +116,7 @@ def train(
         data: Annotated documents to learn from, a file or a folder.
         output: Folder of the pipeline to write; a pipeline that is there is replaced at the end.
         dev: Documents by which the best weights are chosen; without them some of `data` are held out.
+        source: Format of `data` and `dev`; without it, what suffix and content say.
         base: Name or folder of the model to go on from, ``shipped``, or None to begin anew.
         replay: Documents with the labels that the model knew, so that it keeps them: a file, a folder, or a folder with
             ``train`` and ``dev``; ``shipped`` is the authored corpus.
@@ -147,7 +149,7 @@ def train(
         override(settings, overrides or {}, within="training")
     check_settings(settings)
     require_gpu(gpu_id)
-    new, new_dev = _documents(data, dev)
+    new, new_dev = _documents(data, dev, source)
     before = None if base is None else open_model(None if base == SHIPPED else str(base))
     old, old_dev = _replay(replay)
     seed = settings.interpolate()["training"]["seed"]
@@ -214,9 +216,11 @@ def _score(nlp: Language, documents: Sequence[Document], labels: Collection[str]
     return evaluate(nlp, documents, labels=labels).strict
 
 
-def _documents(data: str | Path, dev: str | Path | None) -> tuple[list[Document], list[Document]]:
-    new = _read(data)
-    new, held_out = hold_out(new) if dev is None else (new, _read(dev))
+def _documents(
+    data: str | Path, dev: str | Path | None, source: Format | None
+) -> tuple[list[Document], list[Document]]:
+    new = _read(data, source)
+    new, held_out = hold_out(new) if dev is None else (new, _read(dev, source))
     if not labels_of(new):
         raise DataError("no document has an annotated span: there is nothing to learn", path=data)
     return new, held_out
@@ -231,10 +235,10 @@ def _replay(replay: str | Path | None) -> tuple[list[Document], list[Document]]:
     return hold_out(_read(path))
 
 
-def _read(path: str | Path) -> list[Document]:
+def _read(path: str | Path, source: Format | None = None) -> list[Document]:
     if not Path(path).exists():
         raise UsageError(f"{path}: no such file or folder")
-    return list(read_documents(path))
+    return list(read_documents(path, source))
 
 
 def _prepare(pipeline: Language, settings: Config, examples: list[Example], *, anew: bool) -> None:

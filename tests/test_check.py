@@ -269,7 +269,8 @@ def test_check_goes_on_behind_a_document_that_cannot_be_taken(tmp_path: Path, mo
         "error format: rows.jsonl:2 [b]: unknown label 'INSTITUTE' on 'DEA' (1 span in all): did you mean INSTITUTION? "
         "--no-scheme lets labels of your own through",
         "error format: rows.jsonl:4 [c]: id used before, in rows.jsonl",
-        "error format: rows.jsonl:5 [e]: label 'X Y' is not one word without : | { }: rename it with --map 'X Y=NEW'",
+        "error format: rows.jsonl:5 [e]: label 'X Y' is not one word without : | { }: "
+        "rename it with data convert --map 'X Y=NEW'",
         "error overlap: a: spans 'DEA' (INSTITUTION) and 'DEA agents' (INSTITUTION) overlap: remove one (rows.jsonl:1)",
         "error alignment: c: span 'Cust' does not end at token edges (tokens: ['Customs']): move the span, or teach "
         "the tokenizer (rows.jsonl:3)",

@@ -18,6 +18,7 @@ import pytest
 import spacy
 from spacy.language import Language
 from spacy.tokens import DocBin
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import drugpolicy_ner
@@ -73,14 +74,31 @@ def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, result.stdout) == (0, f"drugpolicy-ner {drugpolicy_ner.__version__}\n")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["tag", "--help"], ["data", "--help"], ["data", "check", "--help"]])
-def test_help(args: list[str]) -> None:
-    assert CliRunner().invoke(app, args).exit_code == 0
+def commands() -> list[str]:
+    """Return the name of every command, those of groups behind that of the group."""
+    names = [""]
+    for name, command in get_command(app).commands.items():
+        names += [name, *(f"{name} {inner}" for inner in getattr(command, "commands", ()))]
+    return names
 
 
-def test_command_line_imports_no_spacy() -> None:
-    code = "import sys; import drugpolicy_ner.cli; sys.exit('spacy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_help_of_every_command_is_instant() -> None:
+    """In one process, whose modules tell what any of the helps has imported."""
+    heavy = ("spacy", "thinc", "numpy", "torch", "transformers", "datasets", "pyarrow", "pandas")
+    code = f"""
+import sys
+from typer.main import get_command
+from typer.testing import CliRunner
+from drugpolicy_ner.cli import app
+for name in {commands()!r}:
+    result = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert result.exit_code == 0 and "Usage" in result.stdout, name
+    found = [module for module in {heavy!r} if module in sys.modules]
+    assert not found, (name, found)
+"""
+    assert {"train", "suggest", "data check"} <= set(commands())
+    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_tag_standard_input(tag: Tag) -> None:

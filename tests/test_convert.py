@@ -97,7 +97,7 @@ def test_convert_maps_what_would_not_do_unmapped(rows: Path, tmp_path: Path) -> 
     rows.write_text(json.dumps(ROW | {"label": spans}), encoding="utf-8")
     result = convert(rows, tmp_path / "out.txt")
     assert result.exit_code == 1
-    assert "rename it with --map 'Public body=NEW'" in result.stderr
+    assert "rename it with data convert --map 'Public body=NEW'" in result.stderr
     result = convert(rows, tmp_path / "out.txt", "--map", "Public body=AGENCY", "--map", "Event=")
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == (
         "=== d\n\n{{Customs|AGENCY}} found {{tramadol|CHEMICAL}}.\n"

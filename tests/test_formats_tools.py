@@ -103,7 +103,7 @@ def test_label_studio_text_under_another_name(tmp_path: Path) -> None:
     assert read(path)[0] == [Document("1", "abc")]
     task["data"] = {"body": "abc", "title": "d"}
     path.write_text(json.dumps([task]), encoding="utf-8")
-    with pytest.raises(DataError, match="choose the text with --text-field"):
+    with pytest.raises(DataError, match="choose the text with data convert --text-field"):
         read(path)
     assert read(path, text_field="body")[0] == [Document("1", "abc", (), {"title": "d"})]
 

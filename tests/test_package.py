@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -151,6 +152,20 @@ def test_cli_package_wrong_use_gets_a_line(model, tmp_path):
         result = CliRunner().invoke(app, ["package", *map(str, arguments)])
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.count("\n") == 1
+
+
+def test_cli_package_of_a_damaged_model_or_without_its_tools_gets_a_line(model, tmp_path, monkeypatch):
+    shutil.copytree(model, tmp_path / "broken")
+    (tmp_path / "broken/config.cfg").write_bytes(b"[nlp\nlang = ")
+    arguments = ["--name", "harm_reduction", "--output", str(tmp_path / "dist")]
+    result = CliRunner().invoke(app, ["package", str(tmp_path / "broken"), *arguments])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert "cannot be loaded" in result.stderr
+    monkeypatch.setattr("drugpolicy_ner.packaging.find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["package", str(model), *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "drugpolicy-ner: build is missing: pip install 'drugpolicy-ner[train]'\n"
+    assert not (tmp_path / "dist").exists()
 
 
 @pytest.mark.slow

@@ -496,6 +496,80 @@ def test_cli_model_of_another_spacy_gets_a_line(files, base):
         assert result.stderr.count("\n") == 1
 
 
+BAD_DATA = [
+    ("a.jsonl", '{"id": "d", "text": "Calé", "label": []}'.encode("latin-1"), 1, "a.jsonl:1: not UTF-8: byte 0xe9"),
+    ("a.json", b'[{"id": 1, "data": {"text": "abc"}, "annotations": [', 1, "a.json:1: not JSON: it ends too early"),
+    ("a.jsonl", b'{"id": "d", "text": "abc", "label": [[0, 9, "X"]]}', 1, "a.jsonl:1 [d]: span 0-9 (X) lies outside"),
+    (
+        "a.jsonl",
+        b'{"id": "d", "text": "abc", "label": [[0, 3, "X"], [1, 3, "Y"]]}',
+        1,
+        "data convert --overlaps longest",
+    ),
+    (
+        "a.jsonl",
+        b'{"id": "d", "text": "abc", "label": [[0, 3, "X Y"]]}',
+        1,
+        "rename it with data convert --map 'X Y=NEW'",
+    ),
+    ("a.jsonl", b'{"id": "d", "text": "abc"}', 2, "a.jsonl: its format is not clear: name it with --from (marked, "),
+    ("a.jsonl", b"", 1, "a.jsonl: the file is empty"),
+    ("a.txt", b"=== a\n\nHeroin.\n\n=== b\n\nNone.\n", 1, "no document has an annotated span"),
+    ("folder/notes.md", b"Notes.", 1, "folder: no file of annotations in this folder"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "code", "message"), BAD_DATA)
+def test_cli_train_bad_data_gets_a_line(tmp_path, base, name, content, code, message):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    data = path.parent if path.parent != tmp_path else path
+    result = run("train", "--data", data, "--base", base, "--replay", "none", "--output", tmp_path / "model")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [data]
+
+
+def test_cli_train_format_can_be_named(tmp_path, base):
+    (tmp_path / "data").write_text(write_marked(sentences("PLACE"), scheme=False), encoding="utf-8")
+    result = run(
+        *("train", "--data", tmp_path / "data", "--from", "marked", "--base", base, "--replay", "none", "--no-rules"),
+        *("--output", tmp_path / "model", "--training.max_steps", 1, "--training.eval_frequency", 1),
+    )
+    assert result.exit_code == 0, result.stderr
+
+
+def test_cli_train_what_is_missing_gets_a_line(files, base, monkeypatch):
+    (files / "typo.cfg").write_text("[training]\nmax_stepz = 3\n", encoding="utf-8")
+    options = ("train", "--data", files / "new.txt", "--output", files / "m")
+
+    def fail(number):
+        raise ValueError("No GPU devices detected")
+
+    monkeypatch.setattr("thinc.api.require_gpu", fail)
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    for arguments, message in [
+        (("--gpu-id", 0, "--base", base), "GPU 0 cannot be used (No GPU devices detected): leave --gpu-id out"),
+        (("--config", "trf"), "spacy-transformers, which is missing: pip install 'drugpolicy-ner[transformers]'"),
+        (("--config", files / "typo.cfg"), "typo.cfg: there is no training.max_stepz: did you mean max_steps?"),
+    ]:
+        result = run(*options, *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert sorted(path.name for path in files.iterdir()) == ["new.txt", "old.txt", "typo.cfg"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_cli_train_output_without_permission_gets_a_line(files, base):
+    (files / "locked").mkdir(mode=0o555)
+    result = run("train", "--data", files / "new.txt", "--base", base, "--output", files / "locked/m")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+
+
 def test_cli_train_interrupted_says_how_to_go_on(files, base, monkeypatch):
     def interrupt(*arguments, **options):
         (files / "m.training").mkdir()

@@ -98,3 +98,23 @@ def test_walkthrough_links_lead_somewhere(walkthrough, root):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", walkthrough):
         if "://" not in target:
             assert (root / "training" / target).exists(), target
+
+
+def test_readme_shows_the_same_commands(walkthrough, root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(block.splitlines()) == 5
+    plain = walkthrough.replace("parts/train.json", "export.json").replace("parts/test.json", "test.json")
+    for line in block.splitlines():
+        assert line in plain.replace(" --train export.json", ""), line
+
+
+def test_readme_table_repeats_the_help(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `(data \w+|suggest)` \| (.*?) \|\n", readme)
+    assert len(rows) == 4
+    for name, said in rows:
+        command = get_command(app)
+        for word in name.split():
+            command = command.commands[word]
+        assert command.help.splitlines()[0] == said

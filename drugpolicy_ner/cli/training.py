@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..corpus.formats import Format
 from ..output import open_output
 from .shell import OwnConcepts, exit_codes, say
 
@@ -38,6 +39,10 @@ def train(
     dev: Annotated[
         Path | None,
         typer.Option(help="Documents by which the best weights are chosen.", show_default="a fifth of --data"),
+    ] = None,
+    source: Annotated[
+        Format | None,
+        typer.Option("--from", help="Format of --data and --dev.", show_default="what suffix and content say"),
     ] = None,
     base: Annotated[
         str | None,
@@ -110,6 +115,7 @@ def train(
                 data,
                 output,
                 dev=dev,
+                source=source,
                 base=None if base == "none" else base,
                 replay=None if replay == "none" else replay,
                 config=config,

@@ -192,7 +192,9 @@ def _mention(row: Row, base: int, options: ReadOptions, notes: Notes) -> Mention
     if len(ends) > 1:
         if not options.discontinuous:
             message = f"annotation {_named(row)} is in several pieces"
-            raise row.fail(f"{message}: mark one piece, or take all from first to last with --discontinuous")
+            raise row.fail(
+                f"{message}: mark one piece, or take all from first to last with data convert --discontinuous"
+            )
         notes.add("spans in several pieces taken from first to last", row.doc_id or "")
         surface = None
     other = len(set(infons.fields) - {_TYPE, _ACTION})

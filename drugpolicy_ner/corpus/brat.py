@@ -108,7 +108,7 @@ def _text_bound(line: str, text: str, row: Row, options: ReadOptions, notes: Not
         return name, Mention(span, surface)
     if not options.discontinuous:
         message = f"{name} ({label}) is in several pieces, {surface!r}"
-        raise row.fail(f"{message}: mark one piece, or take all from first to last with --discontinuous")
+        raise row.fail(f"{message}: mark one piece, or take all from first to last with data convert --discontinuous")
     notes.add("spans in several pieces taken from first to last", row.doc_id or "")
     return name, Mention(span)
 

@@ -87,7 +87,9 @@ def _text_field(data: Row, options: ReadOptions) -> str:
     strings = [name for name, value in data.fields.items() if isinstance(value, str) and name != "id"]
     if len(strings) != 1:
         names = ", ".join(map(repr, data.fields)) or "none"
-        raise data.fail(f"no field {options.text_field!r} (fields: {names}): choose the text with --text-field")
+        raise data.fail(
+            f"no field {options.text_field!r} (fields: {names}): choose the text with data convert --text-field"
+        )
     return strings[0]
 
 

@@ -49,8 +49,8 @@ def settle(found: Found, options: ReadOptions, notes: Notes) -> Document:
     spans: list[Span] = []
     for span in document.spans:
         if not LABEL_FORM.fullmatch(span.label):
-            message = f"label {span.label!r} is not one word without : | {{ }}: rename it with --map '{span.label}=NEW'"
-            raise fail(message)
+            what = f"label {span.label!r} is not one word without : | {{ }}"
+            raise fail(f"{what}: rename it with data convert --map '{span.label}=NEW'")
         if not 0 <= span.start <= span.end <= len(document.text):
             message = f"span {span.start}-{span.end} ({span.label}) lies outside the text of {len(document.text)}"
             raise fail(f"{message} characters: is this the text that was annotated?")
@@ -94,7 +94,10 @@ def _apart(
     for previous, span in pairwise(ordered):
         if span.start < previous.end:
             first, second = (f"{document.text[s.start : s.end]!r} ({s.label})" for s in (previous, span))
-            raise fail(f"spans {first} and {second} overlap: remove one, or keep the longest with --overlaps longest")
+            raise fail(
+                f"spans {first} and {second} overlap: "
+                "remove one, or keep the longest with data convert --overlaps longest"
+            )
     return ordered
 
 
@@ -129,7 +132,7 @@ def locate(text: str, mentions: Sequence[Mention], row: Row, units: Sequence[Off
             break
         else:
             return tuple(spans)
-    hint = "" if text.isascii() else ", and do offsets count characters (see --offsets)"
+    hint = "" if text.isascii() else ", and do offsets count characters (see data convert --offsets)"
     raise row.fail(f"{wrong}: is this the text that was annotated{hint}?")
 
 

@@ -163,7 +163,7 @@ def _check_columns(row: Row, options: ReadOptions) -> None:
     if {"concept", "source"} <= set(row.fields):
         raise row.fail("this is what `tag --format csv` writes, which holds no texts: tag with --format jsonl")
     if options.text_field not in row.fields:
-        raise row.fail(f"no column {options.text_field!r}: choose one of {columns} with --text-field")
+        raise row.fail(f"no column {options.text_field!r}: choose one of {columns} with data convert --text-field")
     if missing := [name for name in ("start", "end", "label") if name not in row.fields]:
         raise row.fail(f"no column {', '.join(map(repr, missing))} (columns: {columns})")
 
