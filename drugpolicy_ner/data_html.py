@@ -13,7 +13,7 @@ from .entity import INK
 from .labels import ACTION_DEFINITIONS, LABEL_DEFINITIONS
 from .output import Output
 from .plots import bar, histogram
-from .webpage import escape
+from .webpage import escape, head
 
 _STYLE: Final = f"""
 :root {{ color-scheme: light dark; --paper: #fff; --ink: {INK}; --soft: #5a5a5a; --line: #cfcfcf; --track: #ececec;
@@ -52,14 +52,6 @@ details li {{ padding: .35rem 0; border-top: 1px dotted var(--line); }}
 @media (max-width: 40rem) {{
   .row {{ grid-template: "name" "bar" "value" / 1fr; margin: .7rem 0; font-size: .9rem; }}
 }}
-"""
-
-_HEAD: Final = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 """
 
 _BAD: Final = ' class="bad"'
@@ -178,9 +170,9 @@ def _histogram(title: str, lengths: Lengths) -> str:
 
 
 def _open(output: Output, title: str, paths: Sequence[str]) -> None:
-    what = escape(", ".join(paths))
-    output.write(f"{_HEAD}<title>{title} of {what}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n")
-    output.write(f'<h1>{title}</h1>\n<p class="soft">{what}</p>\n<main>\n')
+    what = ", ".join(paths)
+    output.write(head(f"{title} of {what}", _STYLE))
+    output.write(f'<h1>{title}</h1>\n<p class="soft">{escape(what)}</p>\n<main>\n')
 
 
 def _close(output: Output) -> None:

@@ -39,9 +39,7 @@ _AFTER: Final = re.compile(
 )
 _FIRST: Final = re.compile(rf"(?<![\w(])({_ACRONYM})\s+\(\s*[“\"‘«]?([^()]{{6,140}}?)[”\"’»]?\s*(?:[,;][^()]*)?\)")
 _BEFORE: Final = 130  # characters looked at before a bracket
-_CITED: Final = re.compile(
-    r"\([^()]*\d[^()]*\)\s*$"
-)  # a citation between a name and its acronym: "Act (21 U.S.C. 801) (CSA)"
+_CITED: Final = re.compile(r"\([^()]*\d[^()]*\)\s*$")  # "Act (21 U.S.C. 801) (CSA)": a citation before the acronym
 _BREAK: Final = re.compile(r"[.;:!?]\s|\n\s*\n|[()\[\]]")
 _NAME_WORD: Final = re.compile(r"[^\W\d_][\w.’'/&-]*|&|\d{4}")
 _ARTICLE: Final = re.compile(r"(?:[Tt]he|An?|La|Las|El|Los|Le|Les|L['’]|Il|Der|Die|Das|De|Het|O|Os|A|As)\s")

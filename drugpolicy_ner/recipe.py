@@ -74,21 +74,23 @@ def retrain(
         save(assemble_default(nlp, annotated=corpus / "train"), output)
         return None
     with tempfile.TemporaryDirectory(prefix="drugpolicy-base-") as scratch:
-        base = shipped.base() if base is None else None if base == NONE else base
-        settings = {**({} if base is None else _FROM_BASE), **(overrides or {})}
+        anew = base == NONE
+        settings: dict[str, Any]
         say("reading the word vectors")
-        if base is None:
+        if anew:
             nlp = spacy.blank("en")
-            settings.setdefault("initialize.vectors", scratch)
+            settings = {"initialize.vectors": scratch}
         else:
-            nlp = load_trained(str(base))
+            nlp = load_trained(str(base or shipped.base()))
+            settings = dict(_FROM_BASE)
+        settings.update(overrides or {})
         nlp.vocab.vectors = read_vectors(nlp.vocab.strings)
         nlp.to_disk(scratch)
         return train(
             corpus / "train",
             output,
             dev=corpus / "dev",
-            base=None if base is None else scratch,
+            base=None if anew else scratch,
             replay=None,
             annotated=corpus / "train",
             config="sm",

@@ -16,7 +16,7 @@ from .output import Output
 from .pairing import CORRECT, ERRORS, Error, Pair, Prediction
 from .plots import bar, curve, difference_bar, reliability
 from .reporting import Outcome, Rival, describe_error, interval
-from .webpage import escape
+from .webpage import escape, head
 
 _STYLE: Final = f"""
 :root {{ color-scheme: light dark; --paper: #fff; --ink: {INK}; --soft: #5a5a5a; --line: #cfcfcf; --track: #ececec;
@@ -87,14 +87,6 @@ ul.errors li {{ padding: .35rem 0; border-top: 1px dotted var(--line); overflow-
 @media print {{ nav {{ display: none; }} }}
 """ + "\n".join(f".{label} {{ background: {colour}; }}" for label, colour in COLOURS.items())
 
-_HEAD: Final = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-"""
-
 
 def write_html(outcome: Outcome, output: Output, *, limit: int) -> None:
     """Write the page.
@@ -105,10 +97,7 @@ def write_html(outcome: Outcome, output: Output, *, limit: int) -> None:
         limit: How many documents to show with their text, the worst first; 0 for all.
     """
     evaluation = outcome.evaluation
-    output.write(
-        f"{_HEAD}<title>{escape(outcome.model)} on {escape(outcome.data)}</title>\n<style>{_STYLE}\n</style>\n"
-    )
-    output.write("</head>\n<body>\n")
+    output.write(head(f"{outcome.model} on {outcome.data}", f"{_STYLE}\n"))
     sections = [
         ("scores", "Scores", _scores(evaluation)),
         ("comparison", "Comparison", _comparison(outcome.rival)),

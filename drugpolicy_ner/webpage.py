@@ -26,6 +26,14 @@ mark {{ padding: .1em .25em; border-radius: .25em; background: {OTHER_COLOUR}; c
 mark[data-label]::after {{ content: " " attr(data-label); font-size: .6em; font-weight: 600; }}
 """ + "\n".join(f".{label} {{ background: {colour}; }}" for label, colour in COLOURS.items())
 
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+"""
+
 _HEAD: Final = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -72,6 +80,16 @@ class HtmlWriter:
             for label in sorted(self._counts, key=label_order)
         )
         self._output.write(f'<nav id="legend" aria-label="Legend">\n<ul>\n{items}</ul>\n</nav>\n</body>\n</html>\n')
+
+
+def head(title: str, style: str) -> str:
+    """Return the opening of a page that loads nothing and runs no script, up to the start of its body.
+
+    Args:
+        title: Its title, not yet escaped.
+        style: Its style sheet.
+    """
+    return f"{_PAGE}<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
 
 
 def describe(entity: Entity) -> str:

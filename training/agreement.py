@@ -8,11 +8,12 @@ whichever of them is taken for gold.
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import astuple
 from pathlib import Path
 
 from drugpolicy_ner.corpus import read_marked_path
-from drugpolicy_ner.labels import LABELS
+from drugpolicy_ner.evaluation import score
+from drugpolicy_ner.pairing import Prediction
 
 ROOT = Path(__file__).parent
 
@@ -21,24 +22,17 @@ def main() -> None:
     """Print the table."""
     first = {doc.id: doc for doc in read_marked_path(ROOT / "corpus")}
     second = {doc.id: doc for doc in read_marked_path(ROOT / "second")}
-    both: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    classes: Counter[bool] = Counter()
-    for doc_id, other in second.items():
-        if first[doc_id].text != other.text:
-            raise SystemExit(f"{doc_id}: the text has changed since it was annotated a second time")
-        ours = {(span.start, span.end, span.label): span.action for span in first[doc_id].spans}
-        theirs = {(span.start, span.end, span.label): span.action for span in other.spans}
-        total.update(label for _, _, label in [*ours, *theirs])
-        for span in ours.keys() & theirs.keys():
-            both[span[2]] += 1
-            if span[2] == "POLICY_VERB":
-                classes[ours[span] == theirs[span]] += 1
+    ours, theirs = [first[doc_id] for doc_id in second], list(second.values())
+    for one, other in zip(ours, theirs, strict=True):
+        if one.text != other.text:
+            raise SystemExit(f"{one.id}: the text has changed since it was annotated a second time")
+    found = score(ours, [[Prediction(*span) for span in map(astuple, other.spans)] for other in theirs])
     print(f"{len(second)} of {len(first)} passages, strict spans")
-    for label in LABELS:
-        print(f"{label:17} F {2 * both[label] / total[label]:.3f}  spans of both {total[label]}")
-    print(f"{'all':17} F {2 * sum(both.values()) / sum(total.values()):.3f}")
-    print(f"action classes agree on {classes[True]} of {classes.total()} verbs that both marked")
+    for label, scores in found.labels.items():
+        print(f"{label:17} F {scores.f:.3f}  spans of both {scores.gold + scores.predicted}")
+    print(f"{'all':17} F {found.micro.f:.3f}")
+    agree = sum(count for (one, other), count in found.actions.items() if one == other)
+    print(f"action classes agree on {agree} of {sum(found.actions.values())} verbs that both marked")
 
 
 if __name__ == "__main__":

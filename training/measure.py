@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import drugpolicy_ner
 from drugpolicy_ner.concepts import default_store
 from drugpolicy_ner.corpus import Document, read_marked_path
 from drugpolicy_ner.corpus.formats import read_documents
+from drugpolicy_ner.corpus.statistics import count_documents
 from drugpolicy_ner.evaluation import evaluate, surfaces
 from drugpolicy_ner.labels import LABELS
 from drugpolicy_ner.output import open_output
@@ -53,12 +53,12 @@ def measure(documents: Sequence[Document], train: Sequence[Document]) -> dict[st
 def describe(train: Sequence[Document], dev: Sequence[Document]) -> dict[str, Any]:
     """Say what the pipeline was made of and how large it is."""
     store = default_store()
-    spans = Counter(span.label for document in train for span in document.spans)
+    found = count_documents(train, top=0)
     return {
         "version": drugpolicy_ner.__version__,
-        "train_passages": len(train),
-        "train_words": sum(len(document.text.split()) for document in train),
-        "train_spans": {label: spans[label] for label in LABELS},
+        "train_passages": found.documents,
+        "train_words": found.words,
+        "train_spans": {label: statistics.spans for label, statistics in found.labels.items()},
         "dev_passages": len(dev),
         "concepts": len(store),
         "aliases": sum(len(concept.aliases) for concept in store),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,17 +18,13 @@ from ..corpus.mapping import read_map
 from ..corpus.source import Notes, Offsets, Overlaps, ReadOptions
 from ..errors import UsageError
 from ..output import open_output
-from .shell import exit_codes, say, spare
+from .shell import AsJson, exit_codes, say, say_at_times, spare
 
 if TYPE_CHECKING:
     from ..corpus import Document
     from ..corpus.tokens import Tokenize
 
 data = typer.Typer(help="Work on annotated text.", no_args_is_help=True)
-
-_EVERY: Final = 10.0
-"""Seconds between lines of progress where no bar can be shown."""
-
 
 Source = Annotated[
     Format | None,
@@ -48,7 +43,6 @@ OffsetUnit = Annotated[
     Offsets | None, typer.Option("--offsets", help="What offsets in the inputs count.", show_default="as the tool does")
 ]
 TextField = Annotated[str, typer.Option("--text-field", help="Field or column of the text, in JSON and tables.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write a page too, in one file.", show_default=False)
 ]
@@ -321,16 +315,7 @@ def convert(
 def _counting() -> Iterator[Callable[[], None]]:
     """Show how many documents are done: call what this yields after each."""
     if not sys.stderr.isatty():
-        done, said = 0, time.monotonic()
-
-        def count() -> None:
-            nonlocal done, said
-            done += 1
-            if time.monotonic() - said > _EVERY:
-                say(f"{done:,} documents")
-                said = time.monotonic()
-
-        yield count
+        yield say_at_times(lambda done: f"{done:,} documents")
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn

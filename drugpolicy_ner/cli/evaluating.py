@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,15 +18,12 @@ from ..errors import DataError, UsageError
 from ..learning import read_log
 from ..output import open_output
 from ..tagging import choose_labels, load_pipeline
-from .shell import exit_codes, say, spare
+from .shell import AsJson, exit_codes, say, say_at_times, spare
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
     from ..corpus import Document
-
-_EVERY: Final = 10.0
-"""Seconds between lines of progress where no bar can be shown."""
 
 
 def evaluate(
@@ -63,7 +59,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Training log (.jsonl), for the learning curve.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")] = False,
+    as_json: AsJson = False,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write a page with plots and texts, in one file.", show_default=False),
@@ -128,18 +124,13 @@ def _read(path: Path, source: Format | None) -> list[Document]:
 
 
 def _load(model: str) -> Language:
-    """Load a pipeline; whatever is wrong with it becomes one line."""
+    """Load a pipeline and say what spaCy warns of; where it cannot be loaded, that may be why."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             nlp = load_pipeline(model)
         except UsageError as error:
-            raise UsageError(_one_line(str(error)) + _versions(caught)) from None
-        except Exception as error:  # a broken file can make a component raise anything
-            reason = f"{type(error).__name__}: {error}"
-            raise UsageError(
-                _one_line(f"the pipeline {model!r} cannot be loaded: {reason}") + _versions(caught)
-            ) from None
+            raise UsageError(f"{error}{_versions(caught)}") from None
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             say(_one_line(f"{model}: {warning.message}"))
@@ -189,13 +180,4 @@ def _progress(model: str, total: int) -> Iterator[Callable[[], None]]:
             task = bar.add_task("tagging", total=total)
             yield lambda: bar.advance(task)
         return
-    done, said = 0, time.monotonic()
-
-    def advance() -> None:
-        nonlocal done, said
-        done += 1
-        if time.monotonic() - said > _EVERY:
-            say(f"{model}: {done} of {total} documents")
-            said = time.monotonic()
-
-    yield advance
+    yield say_at_times(lambda done: f"{model}: {done} of {total} documents")

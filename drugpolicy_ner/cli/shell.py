@@ -32,7 +32,11 @@ OwnConcepts = Annotated[
     ),
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output.")]
+JsonSummary = Annotated[bool, typer.Option("--json", help="Write a summary as one JSON object.")]
+
 _REFRESH = 0.1
+_EVERY = 10.0
 
 
 class Report:
@@ -117,6 +121,24 @@ def say(message: str, console: Console | None = None) -> None:
     from rich.text import Text
 
     console.print(Text(line), soft_wrap=True)
+
+
+def say_at_times(message: Callable[[int], str]) -> Callable[[], None]:
+    """Return what counts documents and now and then says how many are done, where no bar can be shown.
+
+    Args:
+        message: Makes the line from the number of documents.
+    """
+    done, said = 0, time.monotonic()
+
+    def advance() -> None:
+        nonlocal done, said
+        done += 1
+        if time.monotonic() - said > _EVERY:
+            say(message(done))
+            said = time.monotonic()
+
+    return advance
 
 
 def _stderr() -> Console:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,14 +20,11 @@ from ..output import open_output
 from ..reading import InputFormat, Inputs, ReadOptions
 from ..tagging import load_pipeline
 from ..units import Unit
-from .shell import OwnConcepts, Report, exit_codes, say, spare
+from .shell import JsonSummary, OwnConcepts, Report, exit_codes, say, say_at_times, spare
 
 if TYPE_CHECKING:
     from ..corpus import Document
     from ..suggest import Suggestion, Tally
-
-_EVERY: Final = 10.0
-"""Seconds between lines of progress where no bar can be shown."""
 
 
 def suggest(
@@ -76,7 +72,7 @@ def suggest(
         str | None,
         typer.Option(help="Field or column that holds the id (.jsonl, .csv).", show_default="id, where there is one"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write a summary as one JSON object.")] = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Choose the sentences or documents that are most worth annotating next.
 
@@ -107,13 +103,8 @@ def suggest(
         chosen: list[Suggestion] = []
 
         def documents() -> Iterator[Document]:  # begins when the output has been opened
-            lines_of_progress = _Lines()
             with report.progress(inputs) as bar:
-
-                def advance() -> None:
-                    bar()
-                    lines_of_progress()
-
+                advance = bar if sys.stderr.isatty() else say_at_times(lambda done: _counted(done, "document"))
                 chosen.extend(
                     choose(nlp, inputs, report, count=count, unit=unit, seen=annotated, tally=tally, advance=advance)
                 )
@@ -160,17 +151,3 @@ def _chosen_from(tally: Tally, unit: Unit) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-class _Lines:
-    """Says every few seconds how many documents are done, where no bar can be shown."""
-
-    def __init__(self) -> None:
-        self._done, self._said = 0, time.monotonic()
-
-    def __call__(self) -> None:
-        """Count a document."""
-        self._done += 1
-        if not sys.stderr.isatty() and time.monotonic() - self._said > _EVERY:
-            say(_counted(self._done, "document"))
-            self._said = time.monotonic()

@@ -13,13 +13,12 @@ import typer
 
 from ..corpus.formats import Format
 from ..output import open_output
-from .shell import OwnConcepts, exit_codes, say
+from .shell import JsonSummary, OwnConcepts, exit_codes, say
 
 if TYPE_CHECKING:
     from ..loop import Progress
     from ..training import Comparison, Outcome
 
-Json = Annotated[bool, typer.Option("--json", help="Write a summary as one JSON object.")]
 Folder = Annotated[
     Path,
     typer.Option("--output", "-o", help="Folder of the pipeline: written whole or not at all.", show_default=False),
@@ -87,7 +86,7 @@ def train(
     gpu_id: Gpu = -1,
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
-    as_json: Json = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Train a pipeline on annotated documents.
 
@@ -140,7 +139,7 @@ def assemble(
         Path | None, typer.Option(help="Assembly config with the ranks.", show_default="that of the shipped pipeline")
     ] = None,
     concepts: OwnConcepts = None,
-    as_json: Json = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Put a model's weights together anew with the lists, forms and other rule sources of this version.
 
@@ -175,7 +174,7 @@ def retrain(
     ] = None,
     assemble_only: Annotated[bool, typer.Option("--assemble-only", help="Keep the weights that are there.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
-    as_json: Json = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Rebuild the shipped pipeline from the corpus, the knowledge base and the forms, in a source checkout.
 
@@ -217,7 +216,7 @@ def package(
     licence: Annotated[
         str | None, typer.Option("--license", help="SPDX expression, as in MIT.", show_default="that of the model")
     ] = None,
-    as_json: Json = False,
+    as_json: JsonSummary = False,
 ) -> None:
     """Make a wheel that pip installs and spacy.load loads by name.
 

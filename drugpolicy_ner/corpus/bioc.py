@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from ..errors import DataError
 from ..output import Output
@@ -260,6 +259,8 @@ def write_xml(documents: Iterable[Document], output: Output, notes: Notes) -> No
 
 
 def _xml_infons(infons: Mapping[str, str], document: Document) -> str:
+    from xml.sax.saxutils import quoteattr  # not above: it imports an HTTP client, which every command would wait for
+
     return "".join(
         f"<infon key={quoteattr(_checked(key, document), _ENTITIES)}>{_xml(value, document)}</infon>"
         for key, value in infons.items()
@@ -270,6 +271,8 @@ _ENTITIES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 
 def _xml(text: str, document: Document) -> str:
+    from xml.sax.saxutils import escape
+
     return escape(_checked(text, document), {"\r": "&#13;"})
 
 
