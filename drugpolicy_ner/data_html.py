@@ -9,49 +9,21 @@ from typing import Final
 from .checking import KINDS, CorpusReport
 from .corpus.check import Finding
 from .corpus.statistics import LabelStatistics, Lengths, Statistics
-from .entity import INK
 from .labels import ACTION_DEFINITIONS, LABEL_DEFINITIONS
 from .output import Output
 from .plots import bar, histogram
 from .webpage import escape, head
 
-_STYLE: Final = f"""
-:root {{ color-scheme: light dark; --paper: #fff; --ink: {INK}; --soft: #5a5a5a; --line: #cfcfcf; --track: #ececec;
-  --fill: #4d8fd6; --bad: #b3261e; --mark: #767676; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --paper: #16181b; --ink: #e8e8e8; --soft: #a8adb3; --line: #3d4248;
-  --track: #2a2e33; --fill: #5c9fe6; --bad: #ff8a7a; --mark: #9aa0a6; }} }}
-* {{ box-sizing: border-box; }}
-body {{ max-width: 60rem; margin: 0 auto; padding: 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }}
-h1 {{ margin: 0; font-size: 1.4rem; }}
-h2 {{ margin: 2rem 0 .5rem; font-size: 1.15rem; }}
-p {{ margin: .3rem 0; }}
-.figures {{ display: flex; flex-wrap: wrap; gap: .5rem 2rem; margin: .8rem 0; padding: 0; list-style: none; }}
-.figures b {{ display: block; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }}
-.soft {{ color: var(--soft); font-size: .9rem; }}
-.bad {{ color: var(--bad); font-weight: 600; }}
-.row {{ display: grid; grid-template: "name bar value" / 11rem 1fr 17rem; gap: .1rem .8rem; align-items: center;
-  margin: .35rem 0; font-variant-numeric: tabular-nums; }}
-.row > .name {{ grid-area: name; }}
-.row > .value {{ grid-area: value; }}
-.row > svg {{ grid-area: bar; }}
-svg {{ display: block; width: 100%; }}
-svg.bar {{ height: 1.1rem; }}
-svg.curve {{ height: 8rem; border-bottom: 1px solid var(--mark); }}
-.track {{ fill: var(--track); }}
-.fill {{ fill: var(--fill); }}
-.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1.5rem; }}
-figure {{ margin: 0; }}
-figcaption {{ margin-bottom: .3rem; }}
-.ends {{ display: flex; justify-content: space-between; color: var(--soft); font-size: .85rem; }}
-details {{ border-top: 1px solid var(--line); }}
-summary {{ padding: .45rem 0; cursor: pointer; }}
-:focus-visible {{ outline: 3px solid var(--fill); outline-offset: 2px; }}
-details ul, details ol {{ margin: 0 0 1rem; padding: 0; list-style: none; }}
-details li {{ padding: .35rem 0; border-top: 1px dotted var(--line); }}
-@media (max-width: 40rem) {{
-  .row {{ grid-template: "name" "bar" "value" / 1fr; margin: .7rem 0; font-size: .9rem; }}
-}}
+_STYLE: Final = """
+body { max-width: 60rem; overflow-wrap: anywhere; }
+.bad { color: var(--bad); font-weight: 600; }
+.row { grid-template: "name bar value" / 11rem 1fr 17rem; }
+svg.curve { height: 8rem; border-bottom: 1px solid var(--mark); }
+details ul, details ol { margin: 0 0 1rem; padding: 0; list-style: none; }
+details li { padding: .35rem 0; border-top: 1px dotted var(--line); }
+@media (max-width: 40rem) {
+  .row { grid-template: "name" "bar" "value" / 1fr; margin: .7rem 0; font-size: .9rem; }
+}
 """
 
 _BAD: Final = ' class="bad"'

@@ -19,57 +19,33 @@ from .reporting import Outcome, Rival, describe_error, interval
 from .webpage import escape, head
 
 _STYLE: Final = f"""
-:root {{ color-scheme: light dark; --paper: #fff; --ink: {INK}; --soft: #5a5a5a; --line: #cfcfcf; --track: #ececec;
-  --fill: #4d8fd6; --bad: #c0392b; --heat: 77 143 214; --miss: 214 96 77; --mark: #767676; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --paper: #16181b; --ink: #e8e8e8; --soft: #a8adb3; --line: #3d4248;
-  --track: #2a2e33; --fill: #5c9fe6; --bad: #ff8a7a; --heat: 60 120 190; --miss: 190 80 65; --mark: #9aa0a6; }} }}
-* {{ box-sizing: border-box; }}
-body {{ max-width: 75rem; margin: 0 auto; padding: 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }}
-h1 {{ margin: 0; font-size: 1.4rem; overflow-wrap: anywhere; }}
-h2 {{ margin: 2.2rem 0 .5rem; font-size: 1.15rem; }}
+:root {{ --heat: 77 143 214; --miss: 214 96 77; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --heat: 60 120 190; --miss: 190 80 65; }} }}
+body {{ max-width: 75rem; }}
 h3 {{ margin: 1rem 0 .3rem; font-size: 1rem; }}
-p {{ margin: .3rem 0; max-width: 50rem; }}
+p {{ max-width: 50rem; }}
 a {{ color: inherit; }}
-nav ul, .figures {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: .8rem 0; padding: 0; list-style: none; }}
-.figures {{ gap: .5rem 2rem; }}
-.figures b {{ display: block; font-size: 1.7rem; line-height: 1.2; }}
-.soft {{ color: var(--soft); font-size: .9rem; }}
+nav ul {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: .8rem 0; padding: 0; list-style: none; }}
 .scroll {{ margin: .8rem 0; overflow-x: auto; }}
-:focus-visible {{ outline: 3px solid var(--fill); outline-offset: 2px; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }}
 th, td {{ padding: .2rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }}
 th:first-child {{ padding-left: 0; text-align: left; }}
 thead th {{ vertical-align: bottom; color: var(--soft); font-weight: 600; }}
 tbody th {{ font-weight: 400; }}
 tr.sum > * {{ border-top: 2px solid var(--ink); font-weight: 600; }}
-.row {{ display: grid; grid-template: "name bar value" / minmax(6rem, 12rem) 1fr 16rem; gap: .1rem .8rem;
-  align-items: center; margin: .35rem 0; font-variant-numeric: tabular-nums; }}
-.row > .name {{ grid-area: name; overflow-wrap: anywhere; }}
-.row > .value {{ grid-area: value; }}
-.row > svg {{ grid-area: bar; }}
-svg {{ display: block; width: 100%; }}
-svg.bar {{ height: 1.1rem; }}
+.row {{ grid-template: "name bar value" / minmax(6rem, 12rem) 1fr 16rem; }}
 svg.curve {{ height: 11rem; border-left: 1px solid var(--mark); }}
 svg * {{ vector-effect: non-scaling-stroke; }}
-.track {{ fill: var(--track); }}
-.fill {{ fill: var(--fill); }}
 .loss {{ fill: var(--bad); }}
 .whisker {{ stroke: var(--ink); stroke-width: 1.5; }}
 .axis {{ fill: none; stroke: var(--mark); }}
 .line {{ fill: none; stroke: var(--fill); stroke-width: 2; }}
 .dot {{ stroke: var(--fill); stroke-width: 6; stroke-linecap: round; }}
-.curves {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1.5rem; }}
-figure {{ margin: 0; }}
-figcaption {{ margin-bottom: .3rem; }}
-.ends {{ display: flex; justify-content: space-between; color: var(--soft); font-size: .85rem; }}
 .heat td {{ min-width: 2.8rem; text-align: center; border: 1px solid var(--paper); }}
 .heat thead th {{ writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .4rem .2rem; }}
 .heat thead th:first-child {{ writing-mode: horizontal-tb; transform: none; }}
 .heat td.right {{ background: rgb(var(--heat) / var(--share)); }}
 .heat td.wrong {{ background: rgb(var(--miss) / var(--share)); }}
-details {{ border-top: 1px solid var(--line); }}
-summary {{ padding: .45rem 0; cursor: pointer; overflow-wrap: anywhere; }}
 .sides {{ display: grid; grid-template-columns: 1fr 1fr; gap: 1.2rem; margin-bottom: 1rem; }}
 .text {{ max-width: none; line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; }}
 mark {{ padding: .1em .25em; border-radius: .25em; background: {OTHER_COLOUR}; color: {INK};
@@ -266,7 +242,7 @@ def _training(outcome: Outcome) -> Iterable[str] | None:
     if losses:
         figures.append(_curve("Training loss", losses, f"last {losses[-1][1]:,.1f}"))
     if figures:
-        parts.append(f'<div class="curves">{"".join(figures)}</div>')
+        parts.append(f'<div class="plots">{"".join(figures)}</div>')
     if outcome.recorded:
         rows = [[name, f"{value:.3f}"] for name, value in outcome.recorded.items()]
         parts += ["<p>Scores that the model recorded when it was trained:</p>", _table(["score", "value"], rows)]

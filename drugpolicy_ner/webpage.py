@@ -26,6 +26,38 @@ mark {{ padding: .1em .25em; border-radius: .25em; background: {OTHER_COLOUR}; c
 mark[data-label]::after {{ content: " " attr(data-label); font-size: .6em; font-weight: 600; }}
 """ + "\n".join(f".{label} {{ background: {colour}; }}" for label, colour in COLOURS.items())
 
+# What the pages of figures share: colours by day and by night, a row with its bar, plots, what opens and closes.
+_FIGURES: Final = f"""
+:root {{ color-scheme: light dark; --paper: #fff; --ink: {INK}; --soft: #5a5a5a; --line: #cfcfcf; --track: #ececec;
+  --fill: #4d8fd6; --bad: #b3261e; --mark: #767676; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --paper: #16181b; --ink: #e8e8e8; --soft: #a8adb3; --line: #3d4248;
+  --track: #2a2e33; --fill: #5c9fe6; --bad: #ff8a7a; --mark: #9aa0a6; }} }}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0 auto; padding: 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }}
+h1 {{ margin: 0; font-size: 1.4rem; overflow-wrap: anywhere; }}
+h2 {{ margin: 2rem 0 .5rem; font-size: 1.15rem; }}
+p {{ margin: .3rem 0; }}
+.figures {{ display: flex; flex-wrap: wrap; gap: .5rem 2rem; margin: .8rem 0; padding: 0; list-style: none; }}
+.figures b {{ display: block; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }}
+.soft {{ color: var(--soft); font-size: .9rem; }}
+.row {{ display: grid; gap: .1rem .8rem; align-items: center; margin: .35rem 0; font-variant-numeric: tabular-nums; }}
+.row > .name {{ grid-area: name; overflow-wrap: anywhere; }}
+.row > .value {{ grid-area: value; }}
+.row > svg {{ grid-area: bar; }}
+svg {{ display: block; width: 100%; }}
+svg.bar {{ height: 1.1rem; }}
+.track {{ fill: var(--track); }}
+.fill {{ fill: var(--fill); }}
+.plots {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1.5rem; }}
+figure {{ margin: 0; }}
+figcaption {{ margin-bottom: .3rem; }}
+.ends {{ display: flex; justify-content: space-between; color: var(--soft); font-size: .85rem; }}
+details {{ border-top: 1px solid var(--line); }}
+summary {{ padding: .45rem 0; cursor: pointer; overflow-wrap: anywhere; }}
+:focus-visible {{ outline: 3px solid var(--fill); outline-offset: 2px; }}
+"""
+
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -83,13 +115,13 @@ class HtmlWriter:
 
 
 def head(title: str, style: str) -> str:
-    """Return the opening of a page that loads nothing and runs no script, up to the start of its body.
+    """Return the opening of a page of figures that loads nothing and runs no script, up to the start of its body.
 
     Args:
         title: Its title, not yet escaped.
-        style: Its style sheet.
+        style: Its own rules, behind those that such pages share.
     """
-    return f"{_PAGE}<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+    return f"{_PAGE}<title>{escape(title)}</title>\n<style>{_FIGURES}{style}</style>\n</head>\n<body>\n"
 
 
 def describe(entity: Entity) -> str:
