@@ -59,8 +59,9 @@ def package(
         name: What is installed, imported and given to `spacy.load`.
         version: Its version.
         description: What it is for, in one sentence; without it, that of the pipeline.
-        author: Who made it; without it, that of the pipeline.
-        licence: SPDX expression; without it, that of the pipeline.
+        author: Who made it; without it, the wheel names nobody: the pipeline's meta may name whoever made the model
+            that it went on from.
+        licence: SPDX expression; without it, the wheel states none, for the same reason.
 
     Returns:
         The wheel. It appears when it is whole; one of the same name and version is replaced.
@@ -76,8 +77,9 @@ def package(
             raise UsageError(f"{needed} is missing: pip install 'drugpolicy-ner[train]'")
     nlp = open_model(model)
     meta = dict(nlp.meta)
-    given = {"name": name, "version": version, "description": description, "author": author, "license": licence}
-    meta.update({key: value for key, value in given.items() if value is not None})
+    meta.update(name=name, version=version, author=author or "", email="", url="", license=licence or "")
+    if description is not None:
+        meta["description"] = description
     meta["requirements"] = _requirements(nlp)
     output = Path(output)
     try:
@@ -140,7 +142,7 @@ def card(meta: Mapping[str, Any]) -> str:
         "## Licence",
         "",
         f"{meta.get('license') or 'Not stated'}. It holds names, forms and, where training went on from the shipped "
-        "model, weights of drugpolicy-ner (MIT).",
+        "model, weights of drugpolicy-ner, which is by the drugpolicy_ner maintainers under the MIT licence.",
         "",
         f"Needs {', '.join(meta['requirements'])}.",
         "",

@@ -44,6 +44,7 @@ def model(tmp_path):
     ruler = nlp.add_pipe("entity_ruler")
     ruler.add_patterns([{"label": "SERVICE", "pattern": "needle exchange"}])
     nlp.meta.update({key: META[key] for key in ("performance", "notes", "sources", "description")})
+    nlp.meta.update(author="Whoever made the base", email="a@example.org", url="https://example.org", license="MIT")
     save(nlp, tmp_path / "model")
     return tmp_path / "model"
 
@@ -58,7 +59,8 @@ def test_package_card_says_what_a_stranger_must_know():
     assert "Before this training the earlier labels had 82.0." in text
     assert "Trained on 100 documents." in text
     assert "- GloVe 6B, https://nlp.stanford.edu/projects/glove/, PDDL\n" in text
-    assert "MIT." in text
+    assert "\nMIT. It holds names, forms and, where training went on from the shipped model, weights of" in text
+    assert "by the drugpolicy_ner maintainers under the MIT licence." in text
     assert "Needs drugpolicy-ner>=0.1.0,<0.2." in text
 
 
@@ -128,6 +130,20 @@ def test_package_builds_a_wheel_of_that_name(model, tmp_path):
     assert meta["performance"] == META["performance"]
     assert (meta["name"], meta["version"], meta["license"]) == ("harm_reduction", "1.2", "Apache-2.0")
     assert entry.split() == ["[spacy_models]", "harm_reduction", "=", "harm_reduction"]
+
+
+def test_package_claims_neither_author_nor_licence_of_the_model_it_went_on_from(model, tmp_path):
+    wheel = package(str(model), tmp_path, name="harm_reduction", version="1.2")
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = message_from_string(archive.read("harm_reduction-1.2.dist-info/METADATA").decode())
+        meta = json.loads(archive.read("harm_reduction/meta.json"))
+        inner = json.loads(archive.read("harm_reduction/en_harm_reduction-1.2/meta.json"))
+    for field in ("Author", "Author-email", "Maintainer", "License", "License-Expression", "Home-page", "Project-URL"):
+        assert metadata[field] is None, field
+    assert meta == inner
+    assert [meta[key] for key in ("author", "email", "url", "license")] == ["", "", "", ""]
+    assert "\nNot stated. It holds names, forms and" in metadata.get_payload()
+    assert "by the drugpolicy_ner maintainers under the MIT licence." in metadata.get_payload()
 
 
 def test_package_leaves_nothing_when_the_build_fails(model, tmp_path):

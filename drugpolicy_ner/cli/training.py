@@ -212,9 +212,9 @@ def package(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the wheel.", show_default=False)],
     version: Annotated[str, typer.Option(help="Version of the wheel.")] = "0.1.0",
     description: Annotated[str | None, typer.Option(help="What it is for, in a sentence.", show_default=False)] = None,
-    author: Annotated[str | None, typer.Option(help="Who made it.", show_default=False)] = None,
+    author: Annotated[str | None, typer.Option(help="Who made it.", show_default="not stated")] = None,
     licence: Annotated[
-        str | None, typer.Option("--license", help="SPDX expression, as in MIT.", show_default="that of the model")
+        str | None, typer.Option("--license", help="SPDX expression, as in MIT.", show_default="not stated")
     ] = None,
     as_json: JsonSummary = False,
 ) -> None:
