@@ -13,7 +13,7 @@ import random
 import sys
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -45,13 +45,18 @@ class Evaluation:
         step: Updates so far.
         loss: Loss since the evaluation before.
         keeps: Whether the model still knows what it must not lose; such a model goes before one that does not.
-        score: The higher the better.
+        scores: By what was scored; the higher the better.
     """
 
     step: int
     loss: float
     keeps: bool
-    score: float
+    scores: Mapping[str, float]
+
+    @property
+    def score(self) -> float:
+        """By which the best is chosen: each thing scored weighs the same."""
+        return sum(self.scores.values()) / len(self.scores)
 
     @property
     def rank(self) -> tuple[bool, float, int]:
@@ -76,7 +81,7 @@ class Progress(NamedTuple):
 def fit(
     nlp: Language,
     examples: Sequence[Example],
-    evaluate: Callable[[Language], tuple[bool, float]],
+    evaluate: Callable[[Language], tuple[bool, Mapping[str, float]]],
     folder: Path,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -86,7 +91,7 @@ def fit(
     Args:
         nlp: The pipeline, initialized in the same way each time a training is resumed.
         examples: What to learn from.
-        evaluate: Says whether the pipeline keeps what it must not lose, and its score.
+        evaluate: Says whether the pipeline keeps what it must not lose, and its scores, each with its name.
         folder: Where checkpoints are written; a checkpoint that is there is gone on from.
         progress: Called after each update.
 
@@ -134,8 +139,8 @@ def fit(
         evaluation = None
         if step % settings["eval_frequency"] == 0:
             with nlp.use_params(optimizer.averages or {}):
-                keeps, score = evaluate(nlp)
-                evaluation = Evaluation(step, float(sum(losses.values())), keeps, score)
+                keeps, scores = evaluate(nlp)
+                evaluation = Evaluation(step, float(sum(losses.values())), keeps, scores)
                 if not results or evaluation.rank > max(result.rank for result in results):
                     _write(folder / BEST, {"step": step, "weights": _weights(trained)})
             results.append(evaluation)

@@ -180,16 +180,16 @@ def train(
     examples = [Example(pipeline.make_doc(doc.text), doc) for doc in mix(docs, old_docs)]
     _prepare(pipeline, settings, examples, anew=before is None)
 
-    def judge(nlp: Language) -> tuple[bool, float]:
+    def judge(nlp: Language) -> tuple[bool, dict[str, float]]:
         found = _score(nlp, new_dev, labels).micro.f
         if not old_dev:
-            return True, found
+            return True, {"held-out": found}
         kept = _score(nlp, old_dev, known).micro.f
-        return kept >= floor, (found + kept) / 2
+        return kept >= floor, {"new": found, "old": kept}
 
     _open_work(work, _plan(pipeline, settings, examples), resume=resume)
     replayed = (f" and {len(old)} of the replay", f" and {len(old_dev)}") if old else ("", "")
-    say(f"training on {len(new)} documents{replayed[0]}; held out: {len(new_dev)}{replayed[1]}")
+    say(f"training on {len(new)} documents{replayed[0]}; the ner is scored on {len(new_dev)}{replayed[1]} held out")
     results = fit(pipeline, examples, judge, work, progress=progress)
     best = max(results, key=lambda result: result.rank)
     if rules:

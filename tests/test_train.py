@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 
 from drugpolicy_ner import loop, recipe, settings, shipped
 from drugpolicy_ner.build import save
-from drugpolicy_ner.cli import app
+from drugpolicy_ner.cli import app, training
 from drugpolicy_ner.corpus import Document, read_marked_path, write_marked
 from drugpolicy_ner.corpus import Span as Mark
 from drugpolicy_ner.corpus.check import align
@@ -75,7 +76,7 @@ def untrained(documents, **training):
 
 
 def always(nlp):
-    return True, 0.0
+    return True, {"F": 0.0}
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,7 @@ def base(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     documents = sentences("SUBSTANCE")
     nlp = untrained(documents, max_steps=60, eval_frequency=20)
-    fit(nlp, examples(nlp, documents), lambda nlp: (True, len(nlp("Police found heroin.").ents)), folder)
+    fit(nlp, examples(nlp, documents), lambda nlp: (True, {"F": len(nlp("Police found heroin.").ents)}), folder)
     assert [ent.text for ent in nlp("Police found heroin in Dover on Monday.").ents] == ["heroin"]
     save(nlp, folder / "model")
     return folder / "model"
@@ -143,7 +144,10 @@ def test_loop_goes_on_as_if_nothing_had_happened(tmp_path):
 def test_loop_takes_the_best_weights_and_first_those_that_keep(tmp_path):
     documents = sentences("SUBSTANCE")
     nlp = untrained(documents)
-    judged = iter([(False, 0.9), (True, 0.1), (True, 0.3), (True, 0.3), (False, 0.8), (True, 0.2)])
+    judged = iter(
+        (keeps, {"new": score, "old": 0.5})
+        for keeps, score in [(False, 0.9), (True, 0.1), (True, 0.3), (True, 0.3), (False, 0.8), (True, 0.2)]
+    )
     seen = []
 
     def judge(nlp):
@@ -183,7 +187,7 @@ def test_loop_label_added_to_a_trained_model_survives_the_disk(base, tmp_path):
         Document(one.id, one.text, tuple(sorted((*one.spans, *other.spans))))
         for one, other in zip(sentences("SUBSTANCE"), sentences("PLACE"), strict=True)
     ]
-    judged = iter([(True, 0.0), (True, 1.0)])
+    judged = iter([(True, {"F": 0.0}), (True, {"F": 1.0})])
     fit(nlp, examples(nlp, both), lambda nlp: next(judged), tmp_path)
     save(nlp, tmp_path / "model")
     for pipeline in nlp, spacy.load(tmp_path / "model"):
@@ -442,7 +446,17 @@ def test_cli_train_reports_on_standard_output_and_progress_on_standard_error(fil
     found = json.loads(result.stdout)
     assert found["labels"] == ["PLACE", "SUBSTANCE"]
     assert found["steps"] == 30
-    assert "step 20/30  loss" in result.stderr
+    lines = [line for line in result.stderr.splitlines() if " step " in line]
+    assert len(lines) == 4  # after the first step and each ten
+    figures = r"loss \d+\.\d  new F [01]\.\d{3}  old F [01]\.\d{3}(  \(forgets too much\))?"
+    assert all(re.fullmatch(rf"drugpolicy-ner: step \d+/30  {figures}", line) for line in lines), lines
+
+
+def test_cli_train_progress_without_a_replay_has_one_score(capsys):
+    with training._progress() as progress:
+        progress(Progress(3, 0, None))
+        progress(Progress(4, 0, Evaluation(4, 1.26, False, {"held-out": 0.5})))
+    assert capsys.readouterr() == ("", "drugpolicy-ner: step 4  loss 1.3  held-out F 0.500  (forgets too much)\n")
 
 
 @pytest.mark.parametrize(
@@ -593,7 +607,8 @@ def test_cli_retrain_and_assemble_need_what_they_name(tmp_path, monkeypatch):
 
 
 def test_evaluation_rank_prefers_what_keeps_then_the_score_then_the_earlier():
-    ranked = [Evaluation(9, 0, True, 0.5), Evaluation(4, 0, True, 0.5), Evaluation(2, 0, False, 0.9)]
+    scored = [(9, True, 0.5), (4, True, 0.5), (2, False, 0.9)]
+    ranked = [Evaluation(step, 0, keeps, {"new": f, "old": f}) for step, keeps, f in scored]
     assert [result.step for result in sorted(ranked, key=lambda result: result.rank)] == [2, 9, 4]
 
 

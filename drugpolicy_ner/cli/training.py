@@ -16,7 +16,7 @@ from ..output import open_output
 from .shell import JsonSummary, OwnConcepts, exit_codes, say
 
 if TYPE_CHECKING:
-    from ..loop import Progress
+    from ..loop import Evaluation, Progress
     from ..training import Comparison, Outcome
 
 Folder = Annotated[
@@ -269,7 +269,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
         def show(progress: Any) -> None:
             if progress.evaluation:
-                bar.update(task, figures=f"loss {progress.evaluation.loss:.0f}  dev {progress.evaluation.score:.3f}")
+                bar.update(task, figures=_figures(progress.evaluation))
             bar.update(task, completed=progress.step, total=progress.max_steps or None, visible=True)
 
         yield show
@@ -279,8 +279,12 @@ def _evaluated(progress: Progress) -> str:
     found = progress.evaluation
     assert found is not None
     of = f"/{progress.max_steps}" if progress.max_steps else ""
-    keeps = "" if found.keeps else " (forgets too much)"
-    return f"step {progress.step}{of}  loss {found.loss:.1f}  dev F {found.score:.3f}{keeps}"
+    return f"step {progress.step}{of}  {_figures(found)}"
+
+
+def _figures(found: Evaluation) -> str:
+    scores = "  ".join(f"{name} F {score:.3f}" for name, score in found.scores.items())
+    return f"loss {found.loss:.1f}  {scores}{'' if found.keeps else '  (forgets too much)'}"
 
 
 def _summary(outcome: Outcome) -> str:
