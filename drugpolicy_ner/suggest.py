@@ -317,12 +317,14 @@ def _suggestion(
     reasons = {"model unsure of": unsure, "sources disagree on": disputed, "unknown name": names}
     why = [f"{what} {', '.join(list(dict.fromkeys(texts))[:_NAMED])}" for what, texts in reasons.items() if texts]
     offset = part.offset + slice_.start_char
+    certainty = {"certainty": f"{1 - expected / len(slice_):.4f}"} if expected else {}  # without a ner, no doubts
     meta = {
         "source": part.path,
         "document": part.id,
         "offset": str(offset),
         "score": f"{score:.4f}",
         "doubt": f"{expected:.2f}",
+        **certainty,
         "disagreements": str(len(disputed)),
         "unknown": str(len(names)),
         "why": " ".join("; ".join(why).split()),

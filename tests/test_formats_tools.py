@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drugpolicy_ner.corpus import Document, Format, Notes, ReadOptions, read_documents
+from drugpolicy_ner.corpus import Document, Format, Notes, ReadOptions, Span, read_documents, write_documents
 from drugpolicy_ner.corpus.formats import detect
 from drugpolicy_ner.corpus.source import Offsets, Overlaps
 from drugpolicy_ner.errors import DataError, UsageError
@@ -67,6 +67,52 @@ def test_label_studio() -> None:
         "cancelled annotations left out": 1,
         "tasks without an annotation left out": 1,
     }
+
+
+PROPOSED = [
+    Document("a", "Police seized heroin.", (Span(14, 20, "SUBSTANCE"),), {"certainty": "0.75"}),
+    Document("b", "Nothing."),
+]
+
+
+def test_label_studio_predictions_are_no_annotations(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    assert write_documents(PROPOSED, path, Format.LABEL_STUDIO, model="ours-1.0") == 2
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    assert [set(task) for task in tasks] == [{"id", "data", "predictions"}] * 2
+    value = {"start": 14, "end": 20, "text": "heroin", "labels": ["SUBSTANCE"]}
+    result = {"id": "r1", "to_name": "text", "from_name": "label", "type": "labels", "value": value}
+    assert tasks[0]["predictions"] == [{"model_version": "ours-1.0", "score": 0.75, "result": [result]}]
+    assert tasks[1]["predictions"] == [{"model_version": "ours-1.0", "result": []}]
+    assert detect(path) is Format.LABEL_STUDIO
+    left_out = "tasks with predictions that nobody has accepted or corrected left out"
+    with pytest.raises(DataError, match=rf"holds no documents that can be taken: {left_out}: 2 \(first in a\)"):
+        read(path)
+    assert read(path, proposals=True)[0] == PROPOSED
+
+    tasks[0]["annotations"] = [{"result": []}]  # someone has looked and found nothing
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    documents, notes = read(path)
+    assert [(document.id, document.spans) for document in documents] == [("a", ())]
+    assert notes == {"predictions left out": 1, left_out: 1}
+    assert [document.spans for document in read(path, proposals=True)[0]] == [(), ()]
+
+
+def test_prodigy_proposals_have_no_answer_and_count_as_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.jsonl"
+    assert write_documents(PROPOSED, path, Format.PRODIGY, model="ours-1.0") == 2
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [set(row) for row in rows] == [{"id", "text", "spans", "meta"}] * 2
+    assert rows[0]["spans"] == [{"start": 14, "end": 20, "label": "SUBSTANCE", "source": "ours-1.0"}]
+    documents, notes = read(path)
+    assert documents == PROPOSED
+    assert notes == {"documents without an answer taken as accepted": 2}
+
+
+def test_proposals_are_written_as_annotations_where_a_format_makes_no_difference(tmp_path: Path) -> None:
+    write_documents(PROPOSED, tmp_path / "a.jsonl", Format.DOCCANO)
+    write_documents(PROPOSED, tmp_path / "b.jsonl", Format.DOCCANO, model="ours-1.0")
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 
 def test_label_studio_takes_the_last_annotation_and_the_choice_of_a_region(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from typer.testing import CliRunner, Result
 
+import drugpolicy_ner
 from drugpolicy_ner.cli import app
-from drugpolicy_ner.corpus import Document, read_documents
+from drugpolicy_ner.corpus import Document, ReadOptions, read_documents
 from drugpolicy_ner.errors import DataError
 from drugpolicy_ner.reading import Record
 from drugpolicy_ner.suggest import Seen, Suggestion, Tally, key_of, suggest
@@ -252,7 +253,7 @@ def test_command_formats(run: Run, folder: Path, tmp_path: Path, form: str, name
     result = run(folder, "--output", output, "--to", form, "--count", "3")
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"{name}: 3 sentences, chosen from 10 sentences of 5 documents (1 too short left out)\n" in result.stderr
-    documents = list(read_documents(output))
+    documents = list(read_documents(output, options=ReadOptions(proposals=True)))
     assert len(documents) == 3
     assert any(document.spans for document in documents)
     if form != "brat":
@@ -266,7 +267,36 @@ def test_command_json(run: Run, folder: Path, tmp_path: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     assert (summary["suggested"], summary["unit"], summary["format"]) == (2, "document", "label-studio")
     assert summary["read"] == {"documents": 5, "units": 5, "seen": 0, "short": 0, "long": 0}
-    assert summary["words"] == sum(len(document.text.split()) for document in read_documents(output))
+    documents = list(read_documents(output, options=ReadOptions(proposals=True)))
+    assert summary["words"] == sum(len(document.text.split()) for document in documents)
+
+
+def test_command_writes_no_annotations(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert run(folder, "--output", tmp_path / "a.json", "--to", "label-studio", "-n", "3").exit_code == 0
+    assert run(folder, "--output", tmp_path / "a.jsonl", "--to", "prodigy", "-n", "3").exit_code == 0
+    tasks = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    model = f"drugpolicy_ner-{drugpolicy_ner.__version__}"
+    for task in tasks:
+        assert "annotations" not in task
+        (prediction,) = task["predictions"]
+        assert prediction["model_version"] == model
+        assert 0 < prediction["score"] < 1
+    rows = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert not any("answer" in row for row in rows)
+    assert {span["source"] for row in rows for span in row["spans"]} == {model}
+
+    convert = ["data", "convert", str(tmp_path / "a.json"), str(tmp_path / "b.jsonl"), "--to", "jsonl"]
+    result = CliRunner().invoke(app, convert)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"drugpolicy-ner: {tmp_path / 'a.json'}: holds no documents that can be taken: tasks with predictions that "
+        f"nobody has accepted or corrected left out: 3 (first in {tasks[0]['data']['id']})\n"
+    )
+    assert not (tmp_path / "b.jsonl").exists()
+    convert[2] = str(tmp_path / "a.jsonl")
+    result = CliRunner().invoke(app, convert)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "documents without an answer taken as accepted: 3 (first in" in result.stderr
 
 
 def test_command_is_deterministic(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -276,13 +306,15 @@ def test_command_is_deterministic(run: Run, folder: Path, tmp_path: Path) -> Non
     assert (tmp_path / "a.spacy").read_bytes() == (tmp_path / "b.spacy").read_bytes()
 
 
-def test_command_seen(run: Run, folder: Path, tmp_path: Path) -> None:
-    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
-    assert run(folder, "--output", first, "--to", "jsonl", "--count", "4").exit_code == 0
+@pytest.mark.parametrize("form", ["jsonl", "label-studio"])
+def test_command_seen(run: Run, folder: Path, tmp_path: Path, form: str) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.jsonl"
+    assert run(folder, "--output", first, "--to", form, "--count", "4").exit_code == 0
     result = run(folder, "--output", second, "--to", "doccano", "--seen", first)
     assert result.exit_code == 0
     assert "4 annotated already" in result.stderr
-    texts = [{document.text for document in read_documents(path)} for path in (first, second)]
+    options = ReadOptions(proposals=True)
+    texts = [{document.text for document in read_documents(path, options=options)} for path in (first, second)]
     assert texts[0].isdisjoint(texts[1])
     assert len(texts[1]) == 5
 

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from drugpolicy_ner.cli import app
-from drugpolicy_ner.corpus.formats import Format, read_documents, write_documents
+from drugpolicy_ner.corpus import Format, ReadOptions, read_documents, write_documents
 
 # few steps, the fewer the second time, and pip fills a folder instead of an environment
 PRELUDE = """
@@ -65,7 +65,7 @@ def test_walkthrough_runs(walkthrough, root, tmp_path):
         ran.append((code, found.stdout))
     (loaded,) = [out for code, out in ran if "spacy.load" in code]
     assert str(("heroin", "SUBSTANCE", "DP:heroin")) in loaded  # so few steps need not teach the new label
-    assert len(list(read_documents(tmp_path / "tasks.json"))) == 50
+    assert len(list(read_documents(tmp_path / "tasks.json", options=ReadOptions(proposals=True)))) == 50
     assert "SERVICE" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "SERVICE" in (tmp_path / "entities.jsonl").read_text(encoding="utf-8")
     assert (tmp_path / "dist/harm_reduction-0.2.0-py3-none-any.whl").is_file()

@@ -15,6 +15,7 @@ import typer
 from ..concepts import read_own_concepts
 from ..corpus.formats import Format, format_of_name, read_documents, write_documents
 from ..corpus.source import Notes
+from ..corpus.source import ReadOptions as CorpusOptions
 from ..errors import DataError, UsageError
 from ..output import open_output
 from ..reading import InputFormat, Inputs, ReadOptions
@@ -52,8 +53,8 @@ def suggest(
     seen: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Documents annotated already, in any format that is read: what stands in them is left out. May be "
-            "repeated.",
+            help="Documents annotated or suggested already, in any format that is read: what stands in them is left "
+            "out. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +79,8 @@ def suggest(
 
     They are those where the model is unsure, where the model and the lists disagree, and where names stand that the
     knowledge base does not have; no two are alike. They are written with what the pipeline finds in them, to be
-    corrected, and say in their meta where they stand and why they were chosen (brat and PubTator have no meta).
+    corrected (for Label Studio as predictions, for Prodigy without an answer), and say in their meta where they stand
+    and why they were chosen (brat and PubTator have no meta).
 
     Exit codes: 0 all is well, 1 some input failed, 2 wrong use, 130 interrupted.
     """
@@ -93,7 +95,10 @@ def suggest(
         from ..suggest import Seen, Tally
         from ..suggest import suggest as choose
 
-        annotated = Seen(document for path in seen or () for document in read_documents(path, notes=Notes()))
+        taken = CorpusOptions(proposals=True)  # what was suggested before and is being annotated
+        annotated = Seen(
+            document for path in seen or () for document in read_documents(path, options=taken, notes=Notes())
+        )
         nlp = load_pipeline(model)
         if own:
             from ..build import add_concepts
@@ -113,7 +118,8 @@ def suggest(
             for suggestion in chosen:
                 yield suggestion.document
 
-        write_documents(documents(), output, form, notes=notes)
+        name = Path(model or "drugpolicy_ner").absolute().name
+        write_documents(documents(), output, form, notes=notes, model=f"{name}-{nlp.meta['version']}")
         for note in notes:
             say(note)
         if as_json:

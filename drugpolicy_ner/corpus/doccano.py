@@ -5,7 +5,8 @@ with relations (``{"id", "label", "start_offset", "end_offset"}``); relations, c
 counted. doccano runs in a browser and counts offsets in UTF-16 code units unless a project counts grapheme clusters,
 which the file does not say (doccano issue 2290); so do reader and writer here, and the reader says where it matters.
 Triples under ``"entities"`` are not doccano's and count characters. ``--offsets characters`` overrides both. A label
-holds the action class as in ``POLICY_VERB:ENFORCE``; fields beside these become meta.
+holds the action class as in ``POLICY_VERB:ENFORCE``; fields beside these become meta. What a model proposes is written
+like annotations: doccano itself keeps what is imported open until someone marks it as done (doccano issue 2193).
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class Format(str, Enum):
 Read = Callable[[Path, ReadOptions, Notes], Iterator[Found]]
 Write = Callable[[Iterable[Document], Output, Notes], None]
 WriteFolder = Callable[[Iterable[Document], Path, Notes], None]
+Propose = Callable[[Iterable[Document], Output, Notes, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class _Kind:
         read: Reads a file, or the folder where `folder` says so.
         write: Writes a file.
         write_folder: Writes a folder, in place of `write`.
+        propose: Writes what a model proposes, where the format tells it from annotations.
     """
 
     about: str
@@ -67,6 +69,7 @@ class _Kind:
     read: Read
     write: Write | None = None
     write_folder: WriteFolder | None = None
+    propose: Propose | None = None
 
 
 _CONLL_SUFFIXES: Final = (".conll", ".iob", ".iob2", ".bio", ".bilou", ".bioes", ".conllu", ".conllup")
@@ -75,8 +78,10 @@ _KINDS: Final[dict[Format, _Kind]] = {
     Format.DOCBIN: _Kind("spaCy DocBin", (".spacy",), docbin.read, docbin.write),
     Format.JSONL: _Kind("JSON Lines of this project", (".jsonl", ".ndjson"), jsonl.read, jsonl.write),
     Format.DOCCANO: _Kind("doccano JSON Lines", (".jsonl", ".json"), doccano.read, doccano.write),
-    Format.PRODIGY: _Kind("Prodigy JSON Lines", (".jsonl",), prodigy.read, prodigy.write),
-    Format.LABEL_STUDIO: _Kind("Label Studio JSON, JSON-MIN", (".json",), label_studio.read, label_studio.write),
+    Format.PRODIGY: _Kind("Prodigy JSON Lines", (".jsonl",), prodigy.read, prodigy.write, propose=prodigy.propose),
+    Format.LABEL_STUDIO: _Kind(
+        "Label Studio JSON, JSON-MIN", (".json",), label_studio.read, label_studio.write, propose=label_studio.propose
+    ),
     Format.CSV: _Kind("table of spans", (".csv",), table.read_csv, table.write_csv),
     Format.TSV: _Kind("table of spans", (".tsv",), table.read_tsv, table.write_tsv),
     Format.PARQUET: _Kind("table of spans", (".parquet",), table.read_parquet, table.write_parquet),
@@ -185,7 +190,12 @@ def list_files(path: str | Path, format: Format) -> list[Path]:
 
 
 def write_documents(
-    documents: Iterable[Document], path: str | Path, format: Format, *, notes: Notes | None = None
+    documents: Iterable[Document],
+    path: str | Path,
+    format: Format,
+    *,
+    notes: Notes | None = None,
+    model: str | None = None,
 ) -> int:
     """Write annotated documents, whole or not at all.
 
@@ -194,6 +204,7 @@ def write_documents(
         path: A file, which is replaced, or a folder for a format that is one, which must be new or empty.
         format: The format.
         notes: Takes what the format cannot hold; without it, the log says so.
+        model: Name and version of the model that proposes the spans, where nobody has annotated them.
 
     Returns:
         How many documents were written.
@@ -220,7 +231,10 @@ def write_documents(
             yield document
 
     kind = _KINDS[format]
-    if kind.write is not None:
+    if model is not None and kind.propose is not None:
+        with open_output(Path(path)) as output:
+            kind.propose(checked(), output, own, model)
+    elif kind.write is not None:
         with open_output(Path(path)) as output:
             kind.write(checked(), output, own)
     elif kind.write_folder is not None:
@@ -378,7 +392,8 @@ def _of_array(head: str) -> Format | None:
     names = _names(head)
     if "passages" in names:
         return Format.BIOC_JSON
-    return Format.LABEL_STUDIO if names & {"annotations", "completions", "annotator", "lead_time"} else None
+    tasks = {"annotations", "completions", "predictions", "annotator", "lead_time"}
+    return Format.LABEL_STUDIO if names & tasks else None
 
 
 def _of_object(head: str) -> Format | None:

@@ -2,19 +2,21 @@
 
 Read are the regions of ``Labels`` over a ``Text``. A choice made for a region (``perRegion``) is its action class
 where it is one. Of several annotations of a task the ground truth is taken, else the one changed last; cancelled
-ones, predictions and tasks that nobody annotated are left out. All of that is counted. Newer versions count offsets
+ones, predictions and tasks that nobody annotated are left out: what a model predicts is no annotation until someone
+has accepted or corrected it. All of that is counted. Newer versions count offsets
 in characters, older ones in UTF-16 code units (Label Studio issue 1347): what fits the surfaces in the file is taken.
 
 Written is the JSON that Label Studio imports, for a project whose configuration has a ``Text`` named ``text``,
 ``Labels`` named ``label`` and, for the action class, ``Choices`` named ``action`` with ``perRegion``. Label Studio
-numbers tasks itself: id and meta stand in the task's data, from where they are read again.
+numbers tasks itself: id and meta stand in the task's data, from where they are read again. What a model proposes is
+written as predictions, which Label Studio shows to annotators and does not count as done.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from .jsonl import rest
 from .settle import Mention, locate
 from .source import Found, Notes, Offsets, ReadOptions, Row, as_id, brief, numbered, parse_json, read_text, split_label
 
+_PREDICTED = "tasks with predictions that nobody has accepted or corrected left out"
 _SEVERAL = "tasks of several annotations, of which {} was taken"
 _TASK = ("annotator", "annotation_id", "created_at", "updated_at", "lead_time", "agreement")
 
@@ -45,9 +48,9 @@ def read(path: Path, options: ReadOptions, notes: Notes) -> Iterator[Found]:
     if not isinstance(tasks, list):
         raise DataError("a JSON array of tasks is expected: export as JSON or JSON-MIN", path=path)
     rows = [Row({}, path, None).inner(task, f"task {i}") for i, task in enumerate(tasks, 1)]
-    full = [row for row in rows if "annotations" in row.fields or "completions" in row.fields]
+    full = [row for row in rows if row.fields.keys() & {"annotations", "completions", "predictions"}]
     if full and len(full) < len(rows):
-        raise DataError("some tasks have 'annotations' and some have not: export again", path=path)
+        raise DataError("some tasks have 'annotations' or 'predictions' and some have not: export again", path=path)
     yield from _full(rows, options, notes) if full else _min(rows, options, notes)
 
 
@@ -60,12 +63,15 @@ def _full(rows: Sequence[Row], options: ReadOptions, notes: Notes) -> Iterator[F
         given = [row.inner(item, "an annotation") for item in row.items(name)]
         done = [annotation for annotation in given if not annotation.fields.get("was_cancelled")]
         notes.add("cancelled annotations left out", doc_id, len(given) - len(done))
-        notes.add("predictions left out", doc_id, len(row.items("predictions")))
+        predictions = row.items("predictions")
+        if options.proposals and not done:
+            done = [row.inner(item, "a prediction") for item in predictions]
         notes.add("drafts left out", doc_id, len(row.items("drafts")))
         notes.add("fields of a task's own meta left out", doc_id, len(row.fields.get("meta") or ()))
         if not done:
-            notes.add("tasks without an annotation left out", doc_id)
+            notes.add(_PREDICTED if predictions else "tasks without an annotation left out", doc_id)
             continue
+        notes.add("predictions left out", doc_id, len(predictions))
         chosen = _choose(done, doc_id, notes)
         field = _text_field(data, options)
         text = data.text(field)
@@ -187,22 +193,49 @@ def write(documents: Iterable[Document], output: Output, notes: Notes) -> None:
         output: The stream.
         notes: Takes nothing: the format holds all that a document has.
     """
+
+    def annotated(document: Document) -> dict[str, Any]:
+        annotation = {"result": _results(document), "was_cancelled": False, "ground_truth": False}
+        return {"annotations": [annotation], "predictions": []}
+
+    _write(documents, output, annotated)
+
+
+def propose(documents: Iterable[Document], output: Output, notes: Notes, model: str) -> None:
+    """Write an array of tasks to be annotated.
+
+    Args:
+        documents: The documents with what the model finds. How sure it is, from 0 to 1, is taken from the field
+            ``certainty`` of meta, where there is one: Label Studio can show the least certain tasks first.
+        output: The stream.
+        notes: Takes nothing: the format holds all that a document has.
+        model: Its name and version.
+    """
+
+    def predicted(document: Document) -> dict[str, Any]:
+        certainty = document.meta.get("certainty")
+        score = {} if certainty is None else {"score": float(certainty)}
+        return {"predictions": [{"model_version": model, **score, "result": _results(document)}]}
+
+    _write(documents, output, predicted)
+
+
+def _write(documents: Iterable[Document], output: Output, marks: Callable[[Document], dict[str, Any]]) -> None:
     output.write("[")
     for number, document in enumerate(documents, 1):
-        results = []
-        for i, span in enumerate(document.spans, 1):
-            surface = document.text[span.start : span.end]
-            place = {"start": span.start, "end": span.end, "text": surface}
-            region = {"id": f"r{i}", "to_name": "text"}
-            results.append(region | {"from_name": "label", "type": "labels", "value": place | {"labels": [span.label]}})
-            if span.action:
-                value = place | {"choices": [span.action]}
-                results.append(region | {"from_name": "action", "type": "choices", "value": value})
-        task = {
-            "id": number,
-            "data": {"id": document.id, "text": document.text, "meta": document.meta},
-            "annotations": [{"result": results, "was_cancelled": False, "ground_truth": False}],
-            "predictions": [],
-        }
+        data = {"id": document.id, "text": document.text, "meta": document.meta}
+        task = {"id": number, "data": data, **marks(document)}
         output.write(("" if number == 1 else ",") + "\n" + json.dumps(task, ensure_ascii=False))
     output.write("\n]\n")
+
+
+def _results(document: Document) -> list[dict[str, Any]]:
+    results = []
+    for i, span in enumerate(document.spans, 1):
+        place = {"start": span.start, "end": span.end, "text": document.text[span.start : span.end]}
+        region = {"id": f"r{i}", "to_name": "text"}
+        results.append(region | {"from_name": "label", "type": "labels", "value": place | {"labels": [span.label]}})
+        if span.action:
+            value = place | {"choices": [span.action]}
+            results.append(region | {"from_name": "action", "type": "choices", "value": value})
+    return results

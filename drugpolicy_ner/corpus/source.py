@@ -45,6 +45,8 @@ class ReadOptions:
             an error.
         offsets: What offsets count; without it, what the tool counts, or what fits the surfaces that a file holds.
         text_field: Field or column of the text, in JSON and tables.
+        proposals: Whether a document that a model has marked and nobody annotated is read with the model's marks; else
+            it is left out.
     """
 
     overlaps: Overlaps = Overlaps.ERROR
@@ -52,6 +54,7 @@ class ReadOptions:
     discontinuous: bool = False
     offsets: Offsets | None = None
     text_field: str = "text"
+    proposals: bool = False
 
 
 class Notes:
