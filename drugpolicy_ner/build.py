@@ -23,6 +23,7 @@ from .forms import Form, Forms, default_forms
 from .gazetteer import Gazetteer
 from .linking import Linker
 from .nomenclature import Nomenclature, default_families
+from .paths import flaw
 from .shipped import configs, corpus
 from .tagging import load_pipeline
 
@@ -155,7 +156,7 @@ def open_model(model: str | None, *, exclude: Sequence[str] = ()) -> Language:
     Raises:
         UsageError: It cannot be loaded, or it was made for another spaCy.
     """
-    if model is not None and Path(model).is_dir():
+    if model is not None and not flaw(model) and Path(model).is_dir():
         _check_version(Path(model), f"the pipeline {model!r}")
     return load_pipeline(model, exclude=exclude)
 
@@ -220,6 +221,8 @@ def check_target(output: str | Path) -> None:
         OutputError: There is a file, a folder with something else than a pipeline, or no folder to write it into.
     """
     output = Path(output)
+    if wrong := flaw(output):
+        raise OutputError(f"{output}: cannot be written: {wrong}")
     if output.is_dir():
         if any(output.iterdir()) and not (output / "config.cfg").is_file():
             raise OutputError(f"{output}: is a folder of something else than a pipeline: name another")
@@ -263,7 +266,7 @@ def _portable(name: str, value: Any) -> Any:
 
 
 def _save(nlp: Language, output: Path) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=".drugpolicy-ner-", dir=output.parent))
     try:
         nlp.to_disk(scratch / "new")
         if output.exists():

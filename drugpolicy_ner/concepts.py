@@ -25,6 +25,7 @@ from typing import Any, Final, NoReturn
 
 from .errors import ConceptError
 from .labels import LABELS
+from .paths import flaw
 
 KINDS: Final[tuple[str, ...]] = (
     "name",
@@ -397,6 +398,8 @@ def default_store() -> ConceptStore:
 
 
 def _bytes(path: str | Path) -> bytes:
+    if wrong := flaw(path):
+        raise ConceptError(f"cannot be read: {wrong}", path=path)
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
+from .paths import flaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def read_log(path: str | Path) -> tuple[Step, ...]:
     Raises:
         DataError: With file and line, for whatever is no such log.
     """
+    if wrong := flaw(path):
+        raise DataError(f"the training log cannot be read: {wrong}", path=path)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputClosed, OutputError
+from .paths import flaw
 
 
 class Output(io.TextIOBase):
@@ -75,6 +76,8 @@ def open_output(path: Path | None) -> Iterator[Output]:
         yield output
         output.flush()
         return
+    if wrong := flaw(path):
+        raise OutputError(f"{path}: cannot be written: {wrong}")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file")
     if not path.parent.is_dir():

@@ -18,6 +18,7 @@ from . import __version__
 from .build import open_model
 from .errors import OutputError, UsageError
 from .labels import LABEL_DEFINITIONS
+from .paths import flaw
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -72,6 +73,9 @@ def package(
         OutputError: The wheel cannot be built or written.
     """
     _check(name, version)
+    output = Path(output)
+    if wrong := flaw(output):
+        raise OutputError(f"{output}: cannot be written: {wrong}")
     for needed in ("build", "setuptools"):
         if find_spec(needed) is None:
             raise UsageError(f"{needed} is missing: pip install 'drugpolicy-ner[train]'")
@@ -81,10 +85,9 @@ def package(
     if description is not None:
         meta["description"] = description
     meta["requirements"] = _requirements(nlp)
-    output = Path(output)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=output) as scratch:
+        with tempfile.TemporaryDirectory(prefix=".drugpolicy-ner-", dir=output) as scratch:
             source, built = Path(scratch) / "source", Path(scratch) / "built"
             _write_source(nlp, source, meta)
             wheel = _build(source, built)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from .errors import DataError
+from .paths import flaw
 
 Report = Callable[[DataError], None]
 """Takes each input that fails, so that the others can go on."""
@@ -90,7 +91,8 @@ class Inputs:
     def __init__(self, paths: Sequence[str], options: ReadOptions, report: Report, *, skip: Path | None = None) -> None:
         self._options = options
         self._report = report
-        self._files = [file for path in paths for file in self._find(path, skip)]
+        written = skip if skip is not None and not flaw(skip) and skip.exists() else None
+        self._files = [file for path in paths for file in self._find(path, written)]
         self.position = 0
         """Bytes read so far, of regular files."""
 
@@ -123,6 +125,9 @@ class Inputs:
                 self._report(DataError(f"cannot be read: {error.strerror or error}", path=_shown(file)))
 
     def _find(self, path: str, skip: Path | None) -> Iterator[str]:
+        if path != STDIN and (wrong := flaw(path)):
+            self._report(DataError(f"cannot be read: {wrong}", path=path))
+            return
         if path == STDIN or not Path(path).is_dir():
             yield path
             return
@@ -130,9 +135,7 @@ class Inputs:
         files = [
             file
             for file in sorted(Path(path).rglob("*"))
-            if _format_of(file.name) in wanted
-            and file.is_file()
-            and not (skip and skip.exists() and file.samefile(skip))
+            if _format_of(file.name) in wanted and file.is_file() and not (skip and file.samefile(skip))
         ]
         if not files:
             suffixes = ", ".join(f".{form.value}" for form in InputFormat if form in wanted)

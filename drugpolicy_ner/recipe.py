@@ -17,6 +17,7 @@ from spacy.vectors import Vectors
 from . import shipped
 from .build import assemble_default, load_trained, save
 from .errors import UsageError
+from .paths import flaw
 from .training import Outcome, train
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def retrain(
         UsageError: There is no such corpus or base, or the word vectors are not installed.
     """
     corpus = shipped.corpus() if corpus is None else Path(corpus)
-    if not (corpus / "train").is_dir() or not (corpus / "dev").is_dir():
+    if flaw(corpus) or not (corpus / "train").is_dir() or not (corpus / "dev").is_dir():
         raise UsageError(f"{corpus}: needs the folders train and dev: give another with --corpus")
     if assemble_only:
         nlp = load_trained(str(output))

@@ -17,6 +17,7 @@ from spacy.util import dict_to_dot, registry, set_dot_to_object
 from thinc.api import Config, ConfigValidationError
 
 from .errors import UsageError
+from .paths import flaw
 from .shipped import MODEL, configs
 
 _LONGEST: Final = 300  # some libraries list all that they know in an error
@@ -40,7 +41,7 @@ def load_settings(config: str | Path, overrides: Mapping[str, Any] | None = None
         UsageError: There is no such config, it is broken, or an override names no setting of it.
     """
     path = configs() / f"{config}.cfg" if config in _named() else Path(config)
-    if not path.is_file():
+    if flaw(path) or not path.is_file():
         raise UsageError(f"there is no config {str(config)!r}: give one of {', '.join(_named())}, or a file")
     try:
         given = Config().from_disk(path, interpolate=False)

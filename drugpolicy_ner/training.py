@@ -23,6 +23,7 @@ from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
 from .loop import Progress, fingerprint, fit
 from .mixing import complete, gold, hold_out, labels_of, mix
+from .paths import flaw
 from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
 
@@ -230,13 +231,13 @@ def _replay(replay: str | Path | None) -> tuple[list[Document], list[Document]]:
     if replay is None:
         return [], []
     path = corpus() if replay == SHIPPED else Path(replay)
-    if (path / "train").is_dir() and (path / "dev").is_dir():
+    if not flaw(path) and (path / "train").is_dir() and (path / "dev").is_dir():
         return _read(path / "train"), _read(path / "dev")
     return hold_out(_read(path))
 
 
 def _read(path: str | Path, source: Format | None = None) -> list[Document]:
-    if not Path(path).exists():
+    if flaw(path) or not Path(path).exists():
         raise UsageError(f"{path}: no such file or folder")
     return list(read_documents(path, source))
 
@@ -269,6 +270,8 @@ def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[
 
 
 def _check_work(work: Path, resume: bool) -> None:
+    if wrong := flaw(work):
+        raise OutputError(f"{work}: cannot be written: {wrong}")
     if resume and not work.is_dir():
         raise UsageError(f"nothing to resume: there is no folder {work}")
     if not resume and work.exists():

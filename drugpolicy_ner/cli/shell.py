@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import DataError, DrugPolicyError, OutputClosed, OutputError, UsageError
+from ..paths import flaw
 from ..reading import STDIN, Inputs
 
 if TYPE_CHECKING:
@@ -154,4 +155,6 @@ def spare(output: Path | None, paths: Iterable[str]) -> None:
 
 
 def _same(output: Path, path: str) -> bool:
-    return path != STDIN and output.is_file() and Path(path).is_file() and output.samefile(path)
+    if path == STDIN or flaw(output) or flaw(path):
+        return False
+    return output.is_file() and Path(path).is_file() and output.samefile(path)

@@ -16,6 +16,7 @@ from typing import Final
 
 from ..errors import DataError, OutputError, UsageError
 from ..output import Output, open_output
+from ..paths import flaw
 from . import bioc, brat, conll, docbin, doccano, huggingface, jsonl, label_studio, marked, prodigy, pubtator, table
 from .document import Document
 from .settle import settle
@@ -166,6 +167,12 @@ def read_found(file: Path, format: Format, options: ReadOptions, notes: Notes) -
         raise _unreadable(error.filename or file, error) from None
 
 
+def _possible(path: str | Path) -> Path:
+    if wrong := flaw(path):
+        raise DataError(f"cannot be read: {wrong}", path=path)
+    return Path(path)
+
+
 def _unreadable(path: str | Path, error: OSError) -> DataError:
     return DataError(f"cannot be read: {error.strerror or error}", path=path)
 
@@ -178,9 +185,9 @@ def list_files(path: str | Path, format: Format) -> list[Path]:
         format: Its format.
 
     Raises:
-        DataError: The folder holds no file of the format.
+        DataError: The folder holds no file of the format, or nothing can have this path.
     """
-    path, kind = Path(path), _KINDS[format]
+    path, kind = _possible(path), _KINDS[format]
     if not path.is_dir() or kind.write_folder is not None:
         return [path]
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in kind.suffixes and file.is_file())
@@ -279,6 +286,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: Something stands there, or it cannot be written.
     """
+    if wrong := flaw(path):
+        raise OutputError(f"{path}: cannot be written: {wrong}")
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise OutputError(f"{path}: is there already: name a new folder or an empty one")
     if not path.parent.is_dir():
@@ -309,7 +318,7 @@ def detect(path: str | Path) -> Format:
         UsageError: It may be several or none.
         DataError: It is empty or cannot be read.
     """
-    path = Path(path)
+    path = _possible(path)
     try:
         return _of_folder(path) if path.is_dir() else _of_file(path)
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError
 from ..labels import ACTIONS, LABELS
+from ..paths import flaw
 from .document import LABEL_FORM, Document, Span
 from .source import Notes, parse_json, read_lines, read_text, split_label
 
@@ -36,7 +37,7 @@ def read_map(options: Iterable[str]) -> dict[str, str]:
 
 def _pairs(option: str) -> Iterator[tuple[str, str]]:
     path = Path(option)
-    if not path.is_file():
+    if flaw(path) or not path.is_file():
         if "=" not in option:
             raise UsageError(f"--map {option}: is neither OLD=NEW nor a file")
         yield _pair(option, f"--map {option}")
