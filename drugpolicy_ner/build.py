@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from spacy.about import __version__ as spacy_version
-from spacy.util import is_compatible_version, load_config, load_model_from_config
+from spacy.util import is_compatible_version, is_package, load_config, load_model_from_config
 
 from . import __version__
 from .actions import Actions, Verb, default_verbs
@@ -156,7 +156,7 @@ def open_model(model: str | None, *, exclude: Sequence[str] = ()) -> Language:
     Raises:
         UsageError: It cannot be loaded, or it was made for another spaCy.
     """
-    if model is not None and not flaw(model) and Path(model).is_dir():
+    if model is not None and not is_package(model) and not flaw(model) and Path(model).is_dir():
         _check_version(Path(model), f"the pipeline {model!r}")
     return load_pipeline(model, exclude=exclude)
 

@@ -7,7 +7,6 @@ labels its annotators did not use, where they overlap nothing annotated.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from spacy.tokens import Span
 
 from .corpus import Document
 from .corpus.check import align
+from .corpus.split import DEV, TRAIN, split_documents
 from .errors import DataError
 
 if TYPE_CHECKING:
@@ -34,26 +34,26 @@ def labels_of(documents: Iterable[Document]) -> frozenset[str]:
     return frozenset(span.label for document in documents for span in document.spans)
 
 
-def hold_out(documents: Sequence[Document], share: float = HELD_OUT) -> tuple[list[Document], list[Document]]:
-    """Split documents in two, always in the same way whatever their order: their text decides.
+def hold_out(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+    """Part documents as `data split` does, whatever their order.
 
     Args:
-        documents: At least two.
-        share: Share of the documents in the second part.
+        documents: With ids of their own.
 
     Returns:
-        The part to learn from and the part held out, each in the order of the input. Equal texts are in one part.
+        The part to learn from and the part held out, each with its share of every label. Near-duplicates are in one
+        part.
 
     Raises:
-        DataError: There are no two different documents.
+        DataError: There are too few to fill both.
     """
-    keys = [hashlib.sha256(document.text.encode("utf-8", "replace")).digest() for document in documents]
-    distinct = sorted(set(keys))
-    if len(distinct) < 2:
-        raise DataError("too few documents to hold some out: give more, or documents for --dev")
-    chosen = set(distinct[: min(len(distinct) - 1, max(1, round(share * len(distinct))))])
-    train = [document for document, key in zip(documents, keys, strict=True) if key not in chosen]
-    return train, [document for document, key in zip(documents, keys, strict=True) if key in chosen]
+    try:
+        parts = split_documents(documents, dev=HELD_OUT, test=0).parts
+    except DataError as error:
+        raise DataError(
+            f"none can be held out to choose the weights by: {error.message}, or name some with --dev"
+        ) from None
+    return list(parts[TRAIN]), list(parts[DEV])
 
 
 def gold(documents: Iterable[Document], tokenizer: Tokenizer) -> list[Doc]:

@@ -22,6 +22,7 @@ from .similarity import bare, near_duplicates, owners, sequences
 from .source import Notes
 
 TRAIN: Final = "train"
+DEV: Final = "dev"
 DOCUMENT: Final = "document"
 """What `by` is where each document is a source of its own."""
 
@@ -110,7 +111,7 @@ def _shares(dev: float, test: float) -> dict[str, float]:
         raise UsageError(
             f"dev {dev} and test {test} leave nothing to split: give shares whose sum lies between 0 and 1"
         )
-    shares = {TRAIN: 1 - dev - test, "dev": dev, "test": test}
+    shares = {TRAIN: 1 - dev - test, DEV: dev, "test": test}
     return {part: share for part, share in shares.items() if share > 0}
 
 
