@@ -5,7 +5,7 @@ import spacy
 from spacy.training import Example
 
 from drugpolicy_ner.actions import Verb
-from drugpolicy_ner.build import assemble, check_target, keep_trained, load_trained, save
+from drugpolicy_ner.build import assemble, check_target, keep_trained, load_trained, open_model, save
 from drugpolicy_ner.concepts import Alias, Concept
 from drugpolicy_ner.corpus import Document, Span
 from drugpolicy_ner.corpus.check import align
@@ -107,6 +107,12 @@ def test_build_load_trained_does_not_need_the_rules(blank, root, tmp_path):
     with pytest.raises(UsageError, match="damaged or of another version of drugpolicy-ner"):
         load_pipeline(str(tmp_path / "model"))
     assert load_trained(str(tmp_path / "model")).pipe_names == ["ner"]
+
+
+def test_build_open_model_takes_a_package_before_a_folder_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "drugpolicy_ner").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "ner" in open_model("drugpolicy_ner").pipe_names
 
 
 def test_build_check_target_spares_what_is_no_pipeline(tmp_path):
