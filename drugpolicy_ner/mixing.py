@@ -50,9 +50,8 @@ def hold_out(documents: Sequence[Document]) -> tuple[list[Document], list[Docume
     try:
         parts = split_documents(documents, dev=HELD_OUT, test=0).parts
     except DataError as error:
-        raise DataError(
-            f"none can be held out to choose the weights by: {error.message}, or name some with --dev"
-        ) from None
+        message = "too few documents that differ to hold some out: give more, or documents for --dev"
+        raise DataError(message) from error
     return list(parts[TRAIN]), list(parts[DEV])
 
 
