@@ -234,12 +234,13 @@ def check_target(output: str | Path) -> None:
         raise OutputError(f"{output}: cannot be written: no permission in {output.absolute().parent}")
 
 
-def save(nlp: Language, output: str | Path) -> None:
+def save(nlp: Language, output: str | Path, *, exclude: Iterable[str] = ()) -> None:
     """Save a pipeline as a folder, which appears only when it is whole.
 
     Args:
         nlp: The pipeline.
         output: The folder; a pipeline that stood there is replaced.
+        exclude: Parts that are left out, as in spaCy's ``to_disk``.
 
     Raises:
         OutputError: It cannot be written.
@@ -249,7 +250,7 @@ def save(nlp: Language, output: str | Path) -> None:
     nlp.config["paths"] = _portable_paths(nlp)
     nlp.config["initialize"]["vectors"] = None
     try:
-        _save(nlp, output)
+        _save(nlp, output, exclude)
     except OSError as error:
         raise OutputError(f"{output}: cannot be written: {error.strerror or error}") from error
 
@@ -265,10 +266,10 @@ def _portable(name: str, value: Any) -> Any:
     return Path(value).absolute().name if Path(value).exists() else value
 
 
-def _save(nlp: Language, output: Path) -> None:
+def _save(nlp: Language, output: Path, exclude: Iterable[str]) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=".drugpolicy-ner-", dir=output.parent))
     try:
-        nlp.to_disk(scratch / "new")
+        nlp.to_disk(scratch / "new", exclude=exclude)
         if output.exists():
             output.replace(scratch / "old")
         try:

@@ -30,6 +30,7 @@ _WORD: Final = re.compile(r"[^\W_¹²³⁰-⁹]+")  # a raised figure is a footn
 _BROKEN: Final = re.compile(r"([^\W_]+)(?:\u00ad|[-\u2010][ \t]*\r?\n[ \t]*)([^\W_]+)")
 _JOINT: Final = re.compile(r"[\s\u00ad\u200b]*[-\u2010\u2011\u2012\u2013\u2212\u00ad]?[\s\u00ad\u200b]*")
 _SPACE: Final = re.compile(r"\s+")
+_LIGATURES: Final = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"})  # of text out of a PDF
 _QUOTES: Final = str.maketrans("’‘ʼ′´`″−‐‑–", "''''''\"----")
 _JOINED: Final = "~"  # gap between words that a hyphen or white space may fill
 _HYPHEN: Final = "-"  # gap that only a hyphen may fill, beside a digit: "4-ANPP" is not "4 ANPP"
@@ -197,7 +198,10 @@ class Gazetteer:
 
 
 def _words(text: str) -> list[_Word]:
-    return [_Word(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+    words = [_Word(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
+    if not text.isascii():
+        return [word._replace(lower=word.lower.translate(_LIGATURES)) for word in words]
+    return words
 
 
 def _judge(text: str, words: list[_Word], i: int, j: int, endings: Sequence[_Ending]) -> Iterator[Match]:

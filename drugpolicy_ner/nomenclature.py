@@ -281,6 +281,8 @@ def _first_substituent(text: str, at: int, prefix: str) -> int | None:
     start = at
     while before := _BEFORE.search(text, max(0, at - _WINDOW), start):
         chunk = before.group()
+        if chunk[-1].isspace() and chunk[:-1].lower() == "nor":  # "not heroin nor tramadol": a conjunction
+            break
         inside = chunk[0] in _CLOSE and chunk.count(chunk[0]) > chunk.count(_CLOSE[chunk[0]])
         start = before.start() + inside  # without the bracket in which the whole name stands
         if _are_substituents(text[start:at]):

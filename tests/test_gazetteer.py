@@ -70,6 +70,7 @@ def found(gazetteer, text):
         ("4-ANPP", ["4-ANPP"]),
         ("4‑ANPP", ["4‑ANPP"]),
         ("on 4 ANPP", []),
+        ("the U.S. Attorney's Oﬃce said", ["U.S. Attorney's Oﬃce"]),
         ("DEA's", ["DEA"]),
         ("dea", []),
         ("Dea", []),

@@ -93,6 +93,11 @@ def test_nomenclature_numbers_before_a_name_are_no_substituents(grammar, text):
     assert all(text[match.start].isalpha() for match in grammar.find(text))
 
 
+@pytest.mark.parametrize("text", ["not heroin, nor tramadol", "Nor\nketamine", "neither opium nor methadone"])
+def test_nomenclature_nor_apart_from_a_drug_is_a_conjunction(grammar, text):
+    assert [m for m in grammar.find(text) if "nor" in text[m.start : m.end].lower()] == []
+
+
 @pytest.mark.parametrize("hyphen", "-‐‑–−")
 @pytest.mark.parametrize(
     "name", ["4-AcO-DMT", "1-propionyl-LSD", "para-fluoro furanyl fentanyl", "MDMB-4en-PICA", "2-FMA"]

@@ -1,13 +1,15 @@
 """Make the base weights of the shipped model: a small model learns from the labels that a large one gives raw text.
 
     python training/distill.py select RAW texts.txt --words 800000
-    python training/distill.py label texts.txt labelled.txt --teacher MODEL
+    python training/distill.py label texts.txt labelled.txt --teacher MODEL [--teacher MODEL ...]
     python training/distill.py learn labelled.txt training/base
 
 1. `select` cuts the .txt files of the folder RAW into pieces of some 300 words and takes those that name a drug, class,
    precursor or schedule, plus one other piece for every four, so that the model also learns silence.
-2. `label` tags the pieces with a pipeline whose ner is a transformer (`configs/trf.cfg`), assembled with the rules, and
-   writes them as marked text. A name that the ner alone found stays only where the ner finds it most times that it
+2. `label` tags the pieces with one or more pipelines, each assembled with the rules, and writes what most of them find
+   as marked text. The first teacher has a transformer for its ner (`configs/trf.cfg`); the small models that learned
+   from its labels err elsewhere, so that the three agree on what is right more often than any of them is: label, learn,
+   then label once more with all three. A name that the ner alone found stays only where it is found most times that it
    occurs: a transformer of this size takes many a person and place for an institution, but not each time.
 3. `learn` trains `configs/sm.cfg` on that, then on that and the corpus together, and saves the weights alone.
 
@@ -24,7 +26,7 @@ import random
 import re
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copyfile
@@ -33,6 +35,7 @@ from typing import NamedTuple
 import spacy
 
 import drugpolicy_ner
+from drugpolicy_ner.build import save
 from drugpolicy_ner.corpus import Document, Span, read_marked_path, write_marked
 from drugpolicy_ner.labels import ACTIONS
 from drugpolicy_ner.output import open_output
@@ -97,15 +100,18 @@ def select(raw: Path, output: Path, words: int) -> None:
     print(f"{len(chosen)} pieces, {total} words, {len(about)} pieces that name a drug left")
 
 
-def label(texts: Path, output: Path, teacher: str) -> None:
-    """Tag pieces and write them as marked text."""
-    nlp = spacy.load(teacher)
+def label(texts: Path, output: Path, teachers: Sequence[str]) -> None:
+    """Tag pieces and write what most teachers find as marked text."""
     documents = list(read_marked_path(texts))
-    found: list[list[Entity]] = []
-    for i, doc in enumerate(nlp.pipe((document.text for document in documents), batch_size=16)):
-        found.append([Entity(ent.start_char, ent.end_char, ent.label_, ent.id_ == "ner") for ent in doc.ents])
-        if i % BATCH == 0:
-            print(f"{i} of {len(documents)}", flush=True)
+    votes: list[dict[tuple[int, int, str], list[bool]]] = [defaultdict(list) for _ in documents]
+    for teacher in teachers:
+        nlp = spacy.load(teacher)
+        for i, doc in enumerate(nlp.pipe((document.text for document in documents), batch_size=16)):
+            for ent in doc.ents:
+                votes[i][ent.start_char, ent.end_char, ent.label_].append(ent.id_ == "ner")
+            if i % BATCH == 0:
+                print(f"{teacher}: {i} of {len(documents)}", flush=True)
+    found = [majority(spans, len(teachers)) for spans in votes]
     kept = steady([document.text for document in documents], found)
     with open_output(output) as stream:
         for document, entities in zip(documents, found, strict=True):
@@ -117,6 +123,18 @@ def label(texts: Path, output: Path, teacher: str) -> None:
                 or (document.text[ent.start : ent.end], ent.label) in kept
             )
             stream.write(write_marked([Document(document.id, document.text, spans)]) + "\n")
+
+
+def majority(votes: Mapping[tuple[int, int, str], Sequence[bool]], teachers: int) -> list[Entity]:
+    """Return the spans that more than half of the teachers give.
+
+    Two of them cannot overlap: some teacher would have given both.
+
+    Args:
+        votes: Start, end and label of a span -> of each teacher that gives it, whether its ner alone found it.
+        teachers: How many there are.
+    """
+    return sorted(Entity(*span, all(guesses)) for span, guesses in votes.items() if 2 * len(guesses) > teachers)
 
 
 def steady(texts: Sequence[str], found: Sequence[Iterable[Entity]]) -> set[tuple[str, str]]:
@@ -180,7 +198,7 @@ def learn(labelled: Path, output: Path) -> None:
             )
         nlp = spacy.load(scratch / "second")
         nlp.meta["performance"] = {}
-        nlp.to_disk(output, exclude=["vocab"])  # which retraining makes anew, vectors and all
+        save(nlp, output, exclude=["vocab"])  # which retraining makes anew, vectors and all
 
 
 def main() -> None:
@@ -194,7 +212,7 @@ def main() -> None:
     step = steps.add_parser("label")
     step.add_argument("texts", type=Path)
     step.add_argument("output", type=Path)
-    step.add_argument("--teacher", required=True)
+    step.add_argument("--teacher", required=True, action="append")
     step = steps.add_parser("learn")
     step.add_argument("labelled", type=Path)
     step.add_argument("output", type=Path)

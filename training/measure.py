@@ -146,9 +146,9 @@ def card(metrics: dict[str, Any]) -> str:
         "## Limits",
         "",
         "- English; foreign names where the knowledge base, a form or the context gives them.",
-        "- One writer's hand and one annotation scheme: a second annotation of 82 passages agrees at F 0.95, "
+        "- One writer's hand and one annotation scheme: a second annotation of 106 passages agrees at F 0.95, "
         "on policy verbs "
-        "at 0.89 (`training/README.md`).",
+        "at 0.90 (`training/README.md`).",
         "- Policy verbs are the weakest label; institutions that no list holds come second.",
         "- What the ner alone proposes is the least sure: `ent.id_` says which source decided.",
         "",
