@@ -152,6 +152,12 @@ def test_actions_a_verb_of_the_list_carries_its_reading_to_where_it_was_never_an
     assert actions.classify(verb(nlp, "They urged us", 1)) == "ADVOCATE"
 
 
+def test_actions_an_annotated_verb_outweighs_rows_of_the_list(nlp):
+    actions = Actions(nlp.vocab)
+    actions.train([(verb(nlp, "They tabled", 1), "ADVOCATE")], [Verb("table", "LEGISLATE")] * 2, topics=[])
+    assert actions.classify(verb(nlp, "Tabled", 0)) == "ADVOCATE"
+
+
 def test_actions_topics_carry_over_to_words_that_were_never_annotated(nlp):
     actions = Actions(nlp.vocab)
     topics = [Topic("money", ("dollars", "grants")), Topic("health", ("care", "treatment"))]
