@@ -255,8 +255,8 @@ def _case_fits(surface: str, term: Term) -> bool:
     if term.case == "capital":
         letter = next((char for char in surface if char.isalpha()), "A")
         return not letter.islower()
-    plain = _SPACE.sub(" ", surface.translate(_QUOTES))
-    return plain == term.text.translate(_QUOTES) or (len(term.text) > 5 and surface.isupper())
+    plain = _SPACE.sub(" ", surface.translate(_QUOTES).replace("-", " "))  # which joints may differ, `_gap` has judged
+    return plain == term.text.translate(_QUOTES).replace("-", " ") or (len(term.text) > 5 and surface.isupper())
 
 
 def _inside_longer_name(text: str, words: list[_Word], i: int) -> bool:

@@ -53,6 +53,7 @@ _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
 _ARTICLES: Final = frozenset({"the", "a", "an"})
+_DAYS: Final = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
 _POSSESSIVES: Final = frozenset({"'s", "’s"})
 
 
@@ -117,7 +118,8 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
 def trim(doc: Doc, start: int, end: int) -> tuple[int, int]:
     """Cut off a span what no entity begins or ends with.
 
-    These are articles, the possessive 's, punctuation, white space, and all from a bracket on that has no partner.
+    These are articles, the possessive 's, punctuation, white space, "on Monday", and all from a bracket on that has no
+    partner.
 
     Args:
         doc: The document.
@@ -133,6 +135,8 @@ def trim(doc: Doc, start: int, end: int) -> tuple[int, int]:
             start += 1
         while start < end and (doc[end - 1].lower_ in _POSSESSIVES or _is_edge(doc[end - 1], _OPENING)):
             end -= 1
+        if end - start > 2 and doc[end - 1].lower_ in _DAYS and doc[end - 2].lower_ == "on":
+            end -= 2
         opened: list[int] = []
         for i in range(start, end):
             if doc[i].text in _OPENING:

@@ -142,6 +142,8 @@ def test_resolver_policy_with_unknown_names_is_refused(policy):
         (["Act", "(", "Cap", "."], ["Act"]),
         (["Medicines", "(", "Control", ")", "Act"], ["Medicines", "(", "Control", ")", "Act"]),
         (["(", "CSA", ")"], ["CSA"]),
+        (["Customs", "on", "Monday"], ["Customs"]),
+        (["Monday", "Club"], ["Monday", "Club"]),
         ([",", "the"], []),
     ],
 )
