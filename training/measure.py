@@ -90,7 +90,7 @@ def card(metrics: dict[str, Any]) -> str:
         "this project "
         f"({sum(data['train_spans'].values()):,} spans), from weights that were first trained on public-domain "
         "text labelled "
-        "by a transformer and the rules (`training/distill.py`), with 50,000 GloVe vectors. "
+        "by a transformer, two small models and the rules (`training/distill.py`), with 50,000 GloVe vectors. "
         f"The knowledge base holds {data['aliases']:,} names of {data['concepts']:,} concepts.",
         "",
         "| label | spans in training |",
