@@ -23,7 +23,7 @@ from .forms import Form, Forms, default_forms
 from .gazetteer import Gazetteer
 from .linking import Linker
 from .nomenclature import Nomenclature, default_families
-from .paths import flaw
+from .paths import check_output, flaw
 from .shipped import configs, corpus
 from .tagging import load_pipeline
 
@@ -221,8 +221,7 @@ def check_target(output: str | Path) -> None:
         OutputError: There is a file, a folder with something else than a pipeline, or no folder to write it into.
     """
     output = Path(output)
-    if wrong := flaw(output):
-        raise OutputError(f"{output}: cannot be written: {wrong}")
+    check_output(output)
     if output.is_dir():
         if any(output.iterdir()) and not (output / "config.cfg").is_file():
             raise OutputError(f"{output}: is a folder of something else than a pipeline: name another")

@@ -30,7 +30,6 @@ _WORD: Final = re.compile(r"[^\W_¹²³⁰-⁹]+")  # a raised figure is a footn
 _BROKEN: Final = re.compile(r"([^\W_]+)(?:\u00ad|[-\u2010][ \t]*\r?\n[ \t]*)([^\W_]+)")
 _JOINT: Final = re.compile(r"[\s\u00ad\u200b]*[-\u2010\u2011\u2012\u2013\u2212\u00ad]?[\s\u00ad\u200b]*")
 _SPACE: Final = re.compile(r"\s+")
-_LIGATURES: Final = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl"})  # of text out of a PDF
 _QUOTES: Final = str.maketrans("’‘ʼ′´`″−‐‑–", "''''''\"----")
 _JOINED: Final = "~"  # gap between words that a hyphen or white space may fill
 _HYPHEN: Final = "-"  # gap that only a hyphen may fill, beside a digit: "4-ANPP" is not "4 ANPP"
@@ -58,7 +57,7 @@ class Term(NamedTuple):
 
 
 class _Word(NamedTuple):
-    lower: str
+    folded: str  # without case and ligatures
     start: int
     end: int
 
@@ -130,7 +129,7 @@ class Gazetteer:
         first = self._first
         gaps: dict[int, str] = {}
         for i, word in enumerate(words):
-            node = first.get(word.lower)
+            node = first.get(word.folded)
             if node is None:
                 continue
             j = i
@@ -142,27 +141,27 @@ class Gazetteer:
                 gap = gaps.get(j)
                 if gap is None:
                     gap = gaps[j] = _gap(text, words[j], words[j + 1])
-                following = node.next.get((gap, words[j + 1].lower))
+                following = node.next.get((gap, words[j + 1].folded))
                 if following is None and gap == _HYPHEN:
-                    following = node.next.get((_JOINED, words[j + 1].lower))
+                    following = node.next.get((_JOINED, words[j + 1].folded))
                 if following is None:
                     break
                 node, j = following, j + 1
         for match in _BROKEN.finditer(text) if "\u00ad" in text or "\n" in text else ():
-            whole = _Word((match.group(1) + match.group(2)).lower(), match.start(), match.end())
-            if whole.lower in first:
-                yield from _judge(text, [whole], 0, 0, first[whole.lower].endings)
+            whole = _Word((match.group(1) + match.group(2)).casefold(), match.start(), match.end())
+            if whole.folded in first:
+                yield from _judge(text, [whole], 0, 0, first[whole.folded].endings)
 
     def _insert(self, term: Term) -> None:
         text = term.text
         words = _words(text)
         if not words:
             raise ConceptError(f"the alias {text!r} of {term.concept} has neither letter nor digit: leave it out")
-        node = self._first.setdefault(words[0].lower, _Node())
+        node = self._first.setdefault(words[0].folded, _Node())
         for before, after in pairwise(words):
             if node.next is None:
                 node.next = {}
-            step = (intern(_gap(text, before, after)), intern(after.lower))
+            step = (intern(_gap(text, before, after)), intern(after.folded))
             following = node.next.get(step)
             if following is None:
                 following = node.next[step] = _Node()
@@ -198,10 +197,7 @@ class Gazetteer:
 
 
 def _words(text: str) -> list[_Word]:
-    words = [_Word(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(text)]
-    if not text.isascii():
-        return [word._replace(lower=word.lower.translate(_LIGATURES)) for word in words]
-    return words
+    return [_Word(m.group().casefold(), m.start(), m.end()) for m in _WORD.finditer(text)]
 
 
 def _judge(text: str, words: list[_Word], i: int, j: int, endings: Sequence[_Ending]) -> Iterator[Match]:
@@ -245,7 +241,7 @@ def _gap(text: str, before: _Word, after: _Word) -> str:
         return between
     if _JOINT.fullmatch(between):
         hyphen = between.translate(_QUOTES).strip()
-        return _HYPHEN if hyphen and (before.lower[-1].isdigit() or after.lower[0].isdigit()) else _JOINED
+        return _HYPHEN if hyphen and (before.folded[-1].isdigit() or after.folded[0].isdigit()) else _JOINED
     return _SPACE.sub("", between.translate(_QUOTES))
 
 
@@ -255,8 +251,12 @@ def _case_fits(surface: str, term: Term) -> bool:
     if term.case == "capital":
         letter = next((char for char in surface if char.isalpha()), "A")
         return not letter.islower()
-    plain = _SPACE.sub(" ", surface.translate(_QUOTES).replace("-", " "))  # which joints may differ, `_gap` has judged
-    return plain == term.text.translate(_QUOTES).replace("-", " ") or (len(term.text) > 5 and surface.isupper())
+    return _plain(surface) == _plain(term.text) or (len(term.text) > 5 and surface.isupper())
+
+
+def _plain(name: str) -> str:
+    """Return a name without the differences between joints, which `_gap` has judged."""
+    return _SPACE.sub(" ", name.translate(_QUOTES).replace("-", " "))
 
 
 def _inside_longer_name(text: str, words: list[_Word], i: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputClosed, OutputError
-from .paths import flaw
+from .paths import check_output
 
 
 class Output(io.TextIOBase):
@@ -76,8 +76,7 @@ def open_output(path: Path | None) -> Iterator[Output]:
         yield output
         output.flush()
         return
-    if wrong := flaw(path):
-        raise OutputError(f"{path}: cannot be written: {wrong}")
+    check_output(path)
     if path.is_dir():
         raise OutputError(f"{path}: is a folder: name a file")
     if not path.parent.is_dir():

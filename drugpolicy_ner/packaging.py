@@ -18,7 +18,7 @@ from . import __version__
 from .build import open_model
 from .errors import OutputError, UsageError
 from .labels import LABEL_DEFINITIONS
-from .paths import flaw
+from .paths import check_output
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -74,8 +74,7 @@ def package(
     """
     _check(name, version)
     output = Path(output)
-    if wrong := flaw(output):
-        raise OutputError(f"{output}: cannot be written: {wrong}")
+    check_output(output)
     for needed in ("build", "setuptools"):
         if find_spec(needed) is None:
             raise UsageError(f"{needed} is missing: pip install 'drugpolicy-ner[train]'")

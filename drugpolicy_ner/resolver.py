@@ -48,7 +48,7 @@ DEFAULT_TOPIC: Final = (
 _DRUG_LABELS: Final = frozenset({"SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "CRIMINAL_ORG", "CONTROL_STATUS"})
 _MENTIONS: Final = 2  # so many make a document one about drugs
 _TOKENS: Final = 100  # or one in so many tokens
-_CLOSE: Final = 4  # tokens after a verb in which a word counts as following closely
+_NEAR: Final = 4  # tokens after a verb in which a word counts as following closely
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
@@ -276,7 +276,7 @@ class Resolver:
         if span.label_ != "POLICY_VERB" or span.id_ != "ner" or len(span) > 1:
             return False
         words = self._idle.get(stem(span.text))
-        return words is not None and words.isdisjoint(token.lower_ for token in span.doc[span.end : span.end + _CLOSE])
+        return words is not None and words.isdisjoint(token.lower_ for token in span.doc[span.end : span.end + _NEAR])
 
     def _on_topic(self, doc: Doc, chosen: list[Candidate]) -> bool:
         mentions = self._mentions(doc, chosen, _MENTIONS)

@@ -23,7 +23,7 @@ from .errors import DataError, DrugPolicyError, OutputError, UsageError
 from .evaluation import Scores, evaluate
 from .loop import Progress, fingerprint, fit
 from .mixing import complete, gold, hold_out, labels_of, mix
-from .paths import flaw
+from .paths import check_output, flaw
 from .settings import check_settings, load_settings, new_pipeline, override, require_gpu, start
 from .shipped import corpus
 
@@ -270,8 +270,7 @@ def _plan(nlp: Language, settings: Config, examples: Iterable[Example]) -> dict[
 
 
 def _check_work(work: Path, resume: bool) -> None:
-    if wrong := flaw(work):
-        raise OutputError(f"{work}: cannot be written: {wrong}")
+    check_output(work)
     if resume and not work.is_dir():
         raise UsageError(f"nothing to resume: there is no folder {work}")
     if not resume and work.exists():

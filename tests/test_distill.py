@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 
 
 @pytest.fixture(scope="module")
-def distill(root):
-    spec = importlib.util.spec_from_file_location("distill", root / "training/distill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def distill(script):
+    return script("distill")
 
 
 def test_distill_pieces_lose_no_word_and_end_with_a_sentence(distill):

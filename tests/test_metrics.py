@@ -1,6 +1,5 @@
 """The figures that the project states are those of the pipeline that it ships."""
 
-import importlib.util
 import json
 
 import pytest
@@ -9,11 +8,8 @@ from drugpolicy_ner.corpus import read_marked_path
 
 
 @pytest.fixture(scope="module")
-def measure(root):
-    spec = importlib.util.spec_from_file_location("measure", root / "training/measure.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def measure(script):
+    return script("measure")
 
 
 @pytest.fixture(scope="module")

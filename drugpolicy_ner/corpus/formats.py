@@ -16,7 +16,7 @@ from typing import Final
 
 from ..errors import DataError, OutputError, UsageError
 from ..output import Output, open_output
-from ..paths import flaw
+from ..paths import check_output, flaw
 from . import bioc, brat, conll, docbin, doccano, huggingface, jsonl, label_studio, marked, prodigy, pubtator, table
 from .document import Document
 from .settle import settle
@@ -286,8 +286,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: Something stands there, or it cannot be written.
     """
-    if wrong := flaw(path):
-        raise OutputError(f"{path}: cannot be written: {wrong}")
+    check_output(path)
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise OutputError(f"{path}: is there already: name a new folder or an empty one")
     if not path.parent.is_dir():
