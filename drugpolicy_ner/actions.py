@@ -41,6 +41,7 @@ _LEAST: Final = 2  # examples that a named feature needs
 _STEPS: Final = 200
 _RATE: Final = 0.05
 _DECAY: Final = 2e-4
+_NEAR: Final = 2e-3  # to go on from weights of other text: with less, the corpus makes them forget it
 _ENDING: Final = re.compile(r"(?<=\w{2})(?:ing|es|ed|(?<!s)s|e)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
 _BRITISH: Final = re.compile(r"(?<=\w{3})([iy])s$")  # legalis(e), analys(e): legaliz, analyz
@@ -105,6 +106,18 @@ class Topic(NamedTuple):
     words: tuple[str, ...]
 
 
+class Weights(NamedTuple):
+    """What a classifier learned.
+
+    Args:
+        names: Named features, without the bias.
+        weights: Features x classes of `labels.ACTIONS`: the bias, the named features, the word vectors.
+    """
+
+    names: list[str]
+    weights: Array
+
+
 class _Around(NamedTuple):
     """The words around a verb in its sentence, without function words: each with its entity label or "".
 
@@ -149,6 +162,27 @@ def default_topics() -> list[Topic]:
             raise DataError(f"not a topic with its words: {row}", path="data/topics.jsonl", line=number)
         topics.append(Topic(row["topic"], tuple(row["words"])))
     return topics
+
+
+def default_weights() -> Weights:
+    """Read the weights that come with the package, ``data/action_weights.msgpack``.
+
+    ``training/distill.py`` learned them from the corpus and from annotated verbs of raw text that is not kept here.
+    """
+    path = resources.files(__package__) / "data" / "action_weights.msgpack"
+    return read_weights(path.read_bytes())
+
+
+def read_weights(data: bytes) -> Weights:
+    """Read what `write_weights` wrote."""
+    found: Any = srsly.msgpack_loads(data)
+    return Weights(found["names"], numpy.array(found["weights"], dtype="f"))
+
+
+def write_weights(weights: Weights) -> bytes:
+    """Write weights, at half precision."""
+    data: bytes = srsly.msgpack_dumps({"names": weights.names, "weights": weights.weights.astype("float16")})
+    return data
 
 
 def _rows(name: str) -> Iterator[tuple[int, Any]]:
@@ -206,6 +240,7 @@ class Actions:
         examples: Iterable[tuple[Span, str]],
         verbs: Iterable[Verb] = (),
         topics: Iterable[Topic] | None = None,
+        start: Weights | None = None,
     ) -> None:
         """Learn from annotated verbs, replacing what was learned before.
 
@@ -213,6 +248,8 @@ class Actions:
             examples: Verbs in their documents, each with its action class.
             verbs: Verbs with their usual class, which count as examples too.
             topics: Words that are alike; those that come with the package where None.
+            start: Weights of other text to go on from and to stay near; without them, zeros. Those of word vectors
+                count only where there are as many here.
         """
         examples, verbs = list(examples), list(verbs)
         self._topics, self._usual, self._cases = {}, {}, {}
@@ -235,10 +272,29 @@ class Actions:
             targets.append(ACTIONS.index(action))
         counts = Counter(name for names in named for name in names)
         kept = (name for name, count in counts.items() if count >= _LEAST or name.startswith(("verb=", "with=")))
-        self._names = {name: row for row, name in enumerate(kept, start=1)}
+        known = start.names if start else []
+        self._names = {name: row for row, name in enumerate(dict.fromkeys((*known, *kept)), start=1)}
+        first = numpy.zeros((1 + len(self._names) + len(vectors[0]), len(ACTIONS)), dtype="f")
+        if start:
+            named_weights, vector_weights = numpy.split(start.weights, [1 + len(known)])
+            first[: len(named_weights)] = named_weights
+            if len(vector_weights) == len(vectors[0]):
+                first[1 + len(self._names) :] = vector_weights
         rows = [[0, *(self._names[name] for name in names if name in self._names)] for names in named]
         shares = numpy.array([1.0] * len(examples) + [_LISTED] * len(verbs), dtype="f")
-        self._weights = _fit(rows, numpy.array(vectors, dtype="f"), numpy.array(targets, dtype="i"), shares)
+        self._weights = _fit(
+            rows,
+            numpy.array(vectors, dtype="f"),
+            numpy.array(targets, dtype="i"),
+            shares,
+            first,
+            _NEAR if start else _DECAY,
+        )
+
+    @property
+    def weights(self) -> Weights:
+        """What was learned."""
+        return Weights(list(self._names), self._weights)
 
     def _features(self, words: Sequence[str], around: _Around) -> tuple[list[str], Array]:
         """Return the named features of a verb, each once, and its word vectors."""
@@ -339,9 +395,9 @@ class Actions:
 def stem(word: str) -> str:
     """Cut the inflection off an English verb: seize, seizes, seized and seizing are one, as are take and took.
 
-    The result need not be a word: it is only compared with other stems.
+    The result need not be a word: it is only compared with other stems. Hyphens do not count: co-operate, cooperate.
     """
-    word = word.lower()
+    word = word.lower().replace("-", "")
     word = _IRREGULAR.get(word, word)
     if len(word) > 4 and word.endswith(("ies", "ied")):
         return f"{word[:-3]}y"
@@ -390,7 +446,14 @@ def _sentence(tokens: Iterable[Token]) -> Iterator[tuple[str, Token]]:
             yield word, token
 
 
-def _fit(rows: Sequence[Sequence[int]], dense: Array, targets: NDArray[numpy.int32], shares: Array) -> Array:
+def _fit(
+    rows: Sequence[Sequence[int]],
+    dense: Array,
+    targets: NDArray[numpy.int32],
+    shares: Array,
+    start: Array,
+    decay: float,
+) -> Array:
     """Fit a multinomial logistic regression by Adam on the whole set (Kingma and Ba 2015); no randomness.
 
     Args:
@@ -398,18 +461,20 @@ def _fit(rows: Sequence[Sequence[int]], dense: Array, targets: NDArray[numpy.int
         dense: Examples x word vectors.
         targets: Class of each example.
         shares: How much each example counts.
+        start: Features x classes, the word vectors last: where to begin, and what to stay near.
+        decay: Pull towards `start`.
 
     Returns:
-        Features x classes, the word vectors last.
+        Like `start`.
     """
     features = numpy.array([row for example in rows for row in example])
     sizes = numpy.array([len(example) for example in rows])
     starts = numpy.cumsum(sizes) - sizes
     order = numpy.argsort(features, kind="stable")
     examples = numpy.repeat(numpy.arange(len(rows)), sizes)[order]  # those that have feature 0, then 1, ...
-    firsts = numpy.unique(features[order], return_index=True)[1]
-    named = len(firsts)
-    weights = numpy.zeros((named + dense.shape[1], len(ACTIONS)), dtype="f")
+    present, firsts = numpy.unique(features[order], return_index=True)
+    named = len(start) - dense.shape[1]
+    weights = start.copy()
     gradient, mean, square = numpy.zeros_like(weights), numpy.zeros_like(weights), numpy.zeros_like(weights)
     wanted = numpy.eye(len(ACTIONS), dtype="f")[targets]
     shares = (shares / shares.sum())[:, None]
@@ -417,9 +482,10 @@ def _fit(rows: Sequence[Sequence[int]], dense: Array, targets: NDArray[numpy.int
         scores = numpy.add.reduceat(weights[features], starts) + dense @ weights[named:]
         odds = numpy.exp(scores - scores.max(axis=1, keepdims=True))
         errors = (odds / odds.sum(axis=1, keepdims=True) - wanted) * shares
-        gradient[:named] = numpy.add.reduceat(errors[examples], firsts)
+        gradient[:named] = 0.0
+        gradient[present] = numpy.add.reduceat(errors[examples], firsts)
         gradient[named:] = dense.T @ errors
-        gradient += _DECAY * weights
+        gradient += decay * (weights - start)
         mean = 0.9 * mean + 0.1 * gradient
         square = 0.999 * square + 0.001 * gradient**2
         weights -= _RATE * (mean / (1 - 0.9**step)) / (numpy.sqrt(square / (1 - 0.999**step)) + 1e-8)

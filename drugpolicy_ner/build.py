@@ -14,7 +14,7 @@ from spacy.about import __version__ as spacy_version
 from spacy.util import is_compatible_version, is_package, load_config, load_model_from_config
 
 from . import __version__
-from .actions import Actions, Verb, default_verbs
+from .actions import Actions, Verb, Weights, default_verbs, default_weights
 from .concepts import default_store
 from .corpus import Document, read_marked_path
 from .corpus.check import align
@@ -47,6 +47,7 @@ def assemble(
     families: Iterable[Form],
     verbs: Iterable[Verb],
     documents: Iterable[Document],
+    weights: Weights | None = None,
 ) -> Language:
     """Put a trained model and the rule sources together into one pipeline.
 
@@ -59,6 +60,7 @@ def assemble(
         verbs: Verbs with their usual action class.
         documents: Annotated documents from whose policy verbs the action classes are learned; a verb without one
             teaches nothing.
+        weights: Weights that the action classes begin with.
 
     Returns:
         A pipeline that is self-contained when saved.
@@ -90,7 +92,7 @@ def assemble(
     closed.add(forms)
     docs = [align(document, nlp.tokenizer) for document in documents]
     annotated = [ent for doc in docs for ent in doc.ents if ent.label_ == "POLICY_VERB" and ent.kb_id_]
-    actions.train(((ent, ent.kb_id_) for ent in annotated), verbs)
+    actions.train(((ent, ent.kb_id_) for ent in annotated), verbs, start=weights)
     nlp.meta.update(
         name="drugpolicy_ner",
         version=__version__,
@@ -136,6 +138,7 @@ def assemble_default(
         forms=default_forms(),
         families=default_families(),
         verbs=default_verbs(),
+        weights=default_weights(),
         documents=[*authored, *documents],
     )
     own = tuple(own)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Span
 
-from .actions import stem
 from .candidates import GROUP, SOURCES, TOPICAL, UNSURE
 from .errors import DrugPolicyError
 from .labels import LABELS
@@ -19,7 +18,6 @@ from .linking import definitions
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-IdleVerbs = Mapping[str, Sequence[str]]
 """Base form of a verb -> words of which one must follow it closely, if it is to count as a policy verb at all."""
 
 Policy = Mapping[str, Mapping[str, int]]
@@ -48,7 +46,6 @@ DEFAULT_TOPIC: Final = (
 _DRUG_LABELS: Final = frozenset({"SUBSTANCE", "DRUG_CLASS", "PRECURSOR", "CRIMINAL_ORG", "CONTROL_STATUS"})
 _MENTIONS: Final = 2  # so many make a document one about drugs
 _TOKENS: Final = 100  # or one in so many tokens
-_NEAR: Final = 4  # tokens after a verb in which a word counts as following closely
 _OPENING: Final = frozenset("([{")
 _CLOSING: Final = frozenset(")]}")
 _PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
@@ -172,13 +169,11 @@ def _only_concept(same: list[Candidate]) -> str:
 
 @Language.factory(
     "drugpolicy_resolver",
-    default_config={"policy": DEFAULT_POLICY, "topic": DEFAULT_TOPIC, "idle_verbs": {}},
+    default_config={"policy": DEFAULT_POLICY, "topic": DEFAULT_TOPIC},
     assigns=["doc.ents"],
     requires=["doc.spans"],
 )
-def create_resolver(
-    nlp: Language, name: str, policy: dict[str, dict[str, int]], topic: str, idle_verbs: dict[str, list[str]]
-) -> Resolver:
+def create_resolver(nlp: Language, name: str, policy: dict[str, dict[str, int]], topic: str) -> Resolver:
     """Create the component.
 
     Args:
@@ -186,12 +181,11 @@ def create_resolver(
         name: The component's name in it.
         policy: See `resolve`.
         topic: See `Resolver`.
-        idle_verbs: See `Resolver`.
 
     Raises:
         DrugPolicyError: The policy names an unknown source or label.
     """
-    return Resolver(policy, topic, idle_verbs)
+    return Resolver(policy, topic)
 
 
 class Resolver:
@@ -207,18 +201,14 @@ class Resolver:
 
     A policy verb is an act of drug policy: in a document that mentions drugs less than twice, and not once in a hundred
     tokens, there is none. Measured on the authored dev split and the real dev set, this takes away wrong policy verbs
-    and no right one. Nor is a verb one that fits no action class ("help", "comply"), or that fits one only with another
-    word ("work with"), whatever the ner says.
+    and no right one.
 
     Args:
         policy: See `resolve`.
         topic: Words that count as mentions beside drug names, as a regular expression that ignores case.
-        idle_verbs: Verbs that the ner's word alone does not make policy verbs.
     """
 
-    def __init__(
-        self, policy: Policy = DEFAULT_POLICY, topic: str = DEFAULT_TOPIC, idle_verbs: IdleVerbs | None = None
-    ) -> None:
+    def __init__(self, policy: Policy = DEFAULT_POLICY, topic: str = DEFAULT_TOPIC) -> None:
         for source, ranks in policy.items():
             if source not in SOURCES:
                 raise DrugPolicyError(f"the resolver's policy names the source {source!r}: use {', '.join(SOURCES)}")
@@ -227,7 +217,6 @@ class Resolver:
                     raise DrugPolicyError(f"the resolver's policy names the label {label!r}: use {', '.join(LABELS)}")
         self.policy = policy
         self.topic = re.compile(topic, re.IGNORECASE)
-        self._idle = {stem(verb): frozenset(words) for verb, words in (idle_verbs or {}).items()}
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the entities of a document; the ner's own join the candidates in the span group."""
@@ -238,7 +227,6 @@ class Resolver:
                 if start < end:
                     group.append(Span(doc, start, end, label=ent.label_, kb_id=ent.kb_id_, span_id="ner"))
         doc.spans[GROUP] = group
-        proposed = [span for span in group if not self._is_idle(span)]
         candidates = [
             Candidate(
                 span.start,
@@ -248,11 +236,9 @@ class Resolver:
                 span.kb_id_,
                 span.id_.endswith(UNSURE),
             )
-            for span in proposed
+            for span in group
         ]
-        sure = [
-            c for c, span in zip(candidates, proposed, strict=True) if c.source != "ner" and span.id_[-1:] != TOPICAL
-        ]
+        sure = [c for c, span in zip(candidates, group, strict=True) if c.source != "ner" and span.id_[-1:] != TOPICAL]
         if len(sure) < len(candidates) and not self._mentions(doc, [c for c in sure if not c.unsure], 1):
             candidates = [*sure, *(c for c in candidates if c.source == "ner" and c.label not in LABELS)]
         chosen = resolve(candidates, self.policy)
@@ -270,13 +256,6 @@ class Resolver:
             chosen = [c for c in chosen if c.label != "POLICY_VERB"]
         doc.set_ents([Span(doc, c.start, c.end, label=c.label, kb_id=c.concept, span_id=c.source) for c in chosen])
         return doc
-
-    def _is_idle(self, span: Span) -> bool:
-        """Say whether the ner proposes for a policy verb a single word that is none here."""
-        if span.label_ != "POLICY_VERB" or span.id_ != "ner" or len(span) > 1:
-            return False
-        words = self._idle.get(stem(span.text))
-        return words is not None and words.isdisjoint(token.lower_ for token in span.doc[span.end : span.end + _NEAR])
 
     def _on_topic(self, doc: Doc, chosen: list[Candidate]) -> bool:
         mentions = self._mentions(doc, chosen, _MENTIONS)

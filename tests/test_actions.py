@@ -5,7 +5,17 @@ import spacy
 from spacy.tokens import Span
 from spacy.vectors import Vectors
 
-from drugpolicy_ner.actions import Actions, Topic, Verb, default_topics, default_verbs, stem
+from drugpolicy_ner.actions import (
+    Actions,
+    Topic,
+    Verb,
+    default_topics,
+    default_verbs,
+    default_weights,
+    read_weights,
+    stem,
+    write_weights,
+)
 from drugpolicy_ner.errors import DataError
 from drugpolicy_ner.labels import ACTIONS
 
@@ -109,6 +119,7 @@ def test_actions_default_verbs_cover_every_class():
         "withhold withheld",
         "legalize legalise legalising legalizes",
         "analyse analyzed",
+        "co-operate cooperating",
     ],
 )
 def test_actions_stem_is_shared_by_the_forms_of_a_verb(forms):
@@ -156,6 +167,36 @@ def test_actions_an_annotated_verb_outweighs_rows_of_the_list(nlp):
     actions = Actions(nlp.vocab)
     actions.train([(verb(nlp, "They tabled", 1), "ADVOCATE")], [Verb("table", "LEGISLATE")] * 2, topics=[])
     assert actions.classify(verb(nlp, "Tabled", 0)) == "ADVOCATE"
+
+
+def test_actions_go_on_from_weights_and_keep_what_these_know(nlp, trained):
+    actions = Actions(nlp.vocab)
+    actions.train([(verb(nlp, "They tabled it", 1), "LEGISLATE")] * 2, start=trained.weights)
+    assert actions.classify(verb(nlp, "She tables it", 1)) == "LEGISLATE"
+    assert actions.classify(verb(nlp, "Customs will seize it", 2)) == "ENFORCE"
+
+
+def test_actions_weights_of_word_vectors_count_only_where_there_are_as_many(nlp, trained):
+    other = spacy.blank("en")
+    other.vocab.vectors = Vectors(shape=(1, 2))
+    other.vocab.set_vector("pills", [1.0, 0.0])
+    actions = Actions(other.vocab)
+    actions.train([(verb(other, "They tabled it", 1), "LEGISLATE")], start=trained.weights)
+    assert len(actions.weights.weights) == 1 + len(actions.weights.names) + 3 * 2
+    assert actions.classify(verb(other, "Customs will seize it", 2)) == "ENFORCE"
+
+
+def test_actions_weights_survive_the_disk(trained):
+    weights = read_weights(write_weights(trained.weights))
+    assert weights.names == trained.weights.names
+    assert weights.weights == pytest.approx(trained.weights.weights, abs=2e-3)
+
+
+def test_actions_default_weights_have_a_row_for_each_name():
+    names, weights = default_weights()
+    assert len(set(names)) == len(names) > 10_000
+    assert weights.shape[1] == len(ACTIONS)
+    assert len(weights) > 1 + len(names)
 
 
 def test_actions_topics_carry_over_to_words_that_were_never_annotated(nlp):

@@ -174,28 +174,6 @@ def test_resolver_policy_verbs_need_a_text_about_drugs(text, verbs):
     assert [ent.text for ent in Resolver()(doc).ents if ent.label_ == "POLICY_VERB"] == verbs
 
 
-@pytest.mark.parametrize(
-    ("text", "source", "verbs"),
-    [
-        ("Police helped seize fentanyl.", "ner", []),
-        ("Police helped seize fentanyl.", "form", ["helped"]),
-        ("Police worked on fentanyl.", "ner", []),
-        ("Police worked closely with pharmacists on fentanyl.", "ner", ["worked"]),
-        ("Police seized fentanyl.", "ner", ["seized"]),
-    ],
-)
-def test_resolver_idle_verbs_are_none_unless_their_word_follows(text, source, verbs):
-    doc = spacy.blank("en")(text)
-    drug = next(token.i for token in doc if token.text == "fentanyl")
-    doc.spans["drugpolicy"] = [
-        Span(doc, drug, drug + 1, label="SUBSTANCE", span_id="gazetteer"),
-        Span(doc, 1, 2, label="POLICY_VERB", span_id=source),
-    ]
-    resolver = Resolver(idle_verbs={"help": [], "work": ["with"]})
-    assert [ent.text for ent in resolver(doc).ents if ent.label_ == "POLICY_VERB"] == verbs
-    assert len(doc.spans["drugpolicy"]) == 2
-
-
 def test_resolver_the_ner_does_not_rename_a_defined_acronym():
     doc = spacy.blank("en")("Opioid use disorder (OUD) and fentanyl: OUD kills, CDSP says.")
     drug = next(token.i for token in doc if token.text == "fentanyl")

@@ -27,6 +27,7 @@ from drugpolicy_ner.output import open_output
 
 ROOT = Path(__file__).parent
 MODEL = ROOT.parent / "drugpolicy_ner" / "model"
+ANNOTATED = ROOT / "annotated.jsonl"
 METRICS = ROOT / "metrics.json"
 CARD = ROOT / "MODEL_CARD.md"
 
@@ -54,12 +55,15 @@ def describe(train: Sequence[Document], dev: Sequence[Document]) -> dict[str, An
     """Say what the pipeline was made of and how large it is."""
     store = default_store()
     found = count_documents(train, top=0)
+    annotated = [json.loads(line)["spans"] for line in ANNOTATED.read_text(encoding="utf-8").splitlines()]
     return {
         "version": drugpolicy_ner.__version__,
         "train_passages": found.documents,
         "train_words": found.words,
         "train_spans": {label: statistics.spans for label, statistics in found.labels.items()},
         "dev_passages": len(dev),
+        "annotated_passages": len(annotated),
+        "annotated_spans": sum(map(len, annotated)),
         "concepts": len(store),
         "aliases": sum(len(concept.aliases) for concept in store),
         "model_megabytes": round(sum(f.stat().st_size for f in MODEL.rglob("*") if f.is_file()) / 1e6, 1),
@@ -89,8 +93,9 @@ def card(metrics: dict[str, Any]) -> str:
         f"The ner learned from {data['train_words']:,} words in {data['train_passages']:,} passages written for "
         "this project "
         f"({sum(data['train_spans'].values()):,} spans), from weights that were first trained on public-domain "
-        "text labelled "
-        "by a transformer, two small models and the rules (`training/distill.py`), with 50,000 GloVe vectors. "
+        "text: 1.8 million words labelled by a transformer, two small models and the rules, then "
+        f"{data['annotated_passages']:,} passages of it annotated by hand ({data['annotated_spans']:,} spans, "
+        "`training/annotated.jsonl`; most from the United States), with 50,000 GloVe vectors. "
         f"The knowledge base holds {data['aliases']:,} names of {data['concepts']:,} concepts.",
         "",
         "| label | spans in training |",
