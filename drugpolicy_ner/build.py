@@ -121,7 +121,7 @@ def assemble_default(
         trained: A trained model without rule sources, see `keep_trained`.
         config: The assembly config; without one, that of the shipped pipeline.
         own: Concepts beside those of the knowledge base.
-        documents: Annotated documents for the action classes, beside the authored corpus.
+        documents: Annotated documents for the action classes, beside the authored corpus; those of it count once.
         annotated: Folder of marked text that stands for the authored corpus.
 
     Returns:
@@ -131,6 +131,7 @@ def assemble_default(
         DrugPolicyError: The config lacks one of the components.
     """
     authored = read_marked_path(corpus() / "train" if annotated is None else annotated)
+    unique = {(document.id, document.text): document for document in (*authored, *documents)}
     nlp = assemble(
         trained,
         configs() / "pipeline.cfg" if config is None else config,
@@ -139,7 +140,7 @@ def assemble_default(
         families=default_families(),
         verbs=default_verbs(),
         weights=default_weights(),
-        documents=[*authored, *documents],
+        documents=unique.values(),
     )
     own = tuple(own)
     if own:

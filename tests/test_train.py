@@ -645,7 +645,6 @@ def test_train_hundred_sentences_teach_the_shipped_model_a_label(root, tmp_path)
         root / "tests/data/services-train.txt",
         tmp_path / "model",
         dev=root / "tests/data/services-held-out.txt",
-        overrides={"training.max_steps": 300, "training.patience": 0},
     )
     assert outcome.new.before.micro.f == 0
     assert outcome.new.after.micro.f >= 0.7
@@ -686,6 +685,9 @@ def test_recipe_rebuilds_from_a_corpus_with_base_weights(files, root):
     for part in ("train", "dev"):
         (files / part).mkdir()
         (files / part / "old.txt").write_text((files / "old.txt").read_text(encoding="utf-8"), encoding="utf-8")
+        (files / part / "verb.txt").write_text(
+            "=== verb\n\nThe bailiff {{embargoed|POLICY_VERB:CONTROL}} zorb resin.\n"
+        )
     steps = {"training.max_steps": 20, "training.eval_frequency": 10}
     recipe.retrain(files / "first", corpus=files, overrides=steps)
     nlp = spacy.load(files / "first")
@@ -695,7 +697,9 @@ def test_recipe_rebuilds_from_a_corpus_with_base_weights(files, root):
     outcome = recipe.retrain(files / "second", corpus=files, base=files / "base", overrides=steps)
     assert outcome.new.before is not None
     assert len(spacy.load(files / "second").vocab.vectors) == 50_000
+    actions = (files / "second" / "drugpolicy_actions").read_bytes()
     assert recipe.retrain(files / "second", corpus=files, assemble_only=True) is None
+    assert (files / "second" / "drugpolicy_actions").read_bytes() == actions
 
 
 @pytest.mark.slow
