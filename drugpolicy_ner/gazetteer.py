@@ -88,16 +88,17 @@ def create_gazetteer(nlp: Language, name: str) -> Gazetteer:
 class Gazetteer:
     """Proposes a span for each known name.
 
-    Its terms are saved with the pipeline, so a loaded pipeline needs no other file.
+    Its terms are saved with the pipeline, so a loaded pipeline needs no other file. The terms that begin with a word
+    are read from their JSON when a text has that word for the first time: loading costs the same for any number.
     """
 
     def __init__(self) -> None:
-        self._terms: list[Term] = []
-        self._first: dict[str, _Node] = {}
+        self._terms: dict[str, list[Term] | str] = {}  # first word -> terms, in a loaded pipeline as JSON
+        self._first: dict[str, _Node] = {}  # first word that a text had -> trie of its terms
 
     def __len__(self) -> int:
         """Return the number of terms."""
-        return len(self._terms)
+        return sum(len(self._read(word)) for word in self._terms)
 
     def __call__(self, doc: Doc) -> Doc:
         """Add the names found in a document to its candidates."""
@@ -115,9 +116,18 @@ class Gazetteer:
         """
         for concept in concepts:
             for alias in concept.aliases:
-                self._insert(
-                    Term(alias.text, concept.label, concept.id, alias.case, alias.ambiguous, alias.kind == "ordinary")
+                term = Term(
+                    alias.text, concept.label, concept.id, alias.case, alias.ambiguous, alias.kind == "ordinary"
                 )
+                words = _words(term.text)
+                if not words:
+                    raise ConceptError(
+                        f"the alias {term.text!r} of {concept.id} has neither letter nor digit: leave it out"
+                    )
+                word = words[0].folded
+                self._terms[word] = terms = self._read(word)
+                terms.append(term)
+                self._first.pop(word, None)
 
     def find(self, text: str) -> Iterator[Match]:
         """Yield the names in a text, nested ones too; the resolver chooses.
@@ -126,12 +136,12 @@ class Gazetteer:
             text: Any text.
         """
         words = _words(text)
-        first = self._first
+        terms = self._terms
         gaps: dict[int, str] = {}
         for i, word in enumerate(words):
-            node = first.get(word.folded)
-            if node is None:
+            if word.folded not in terms:
                 continue
+            node = self._trie(word.folded)
             j = i
             while True:
                 if node.endings:
@@ -149,51 +159,65 @@ class Gazetteer:
                 node, j = following, j + 1
         for match in _BROKEN.finditer(text) if "\u00ad" in text or "\n" in text else ():
             whole = _Word((match.group(1) + match.group(2)).casefold(), match.start(), match.end())
-            if whole.folded in first:
-                yield from _judge(text, [whole], 0, 0, first[whole.folded].endings)
+            if whole.folded in terms:
+                yield from _judge(text, [whole], 0, 0, self._trie(whole.folded).endings)
 
-    def _insert(self, term: Term) -> None:
-        text = term.text
-        words = _words(text)
-        if not words:
-            raise ConceptError(f"the alias {text!r} of {term.concept} has neither letter nor digit: leave it out")
-        node = self._first.setdefault(words[0].folded, _Node())
-        for before, after in pairwise(words):
-            if node.next is None:
-                node.next = {}
-            step = (intern(_gap(text, before, after)), intern(after.folded))
-            following = node.next.get(step)
-            if following is None:
-                following = node.next[step] = _Node()
-            node = following
-        node.endings = [*node.endings, _Ending(term, text[: words[0].start], text[words[-1].end :])]
-        self._terms.append(term)
+    def _read(self, word: str) -> list[Term]:
+        """Return the terms that begin with a word."""
+        terms = self._terms.get(word, [])
+        if isinstance(terms, str):
+            rows: Any = srsly.json_loads(terms)
+            # names of labels and concepts recur, and stay in memory once
+            return [Term(row[0], *map(intern, row[1:4]), *row[4:]) for row in rows]
+        return terms
+
+    def _trie(self, word: str) -> _Node:
+        """Return the trie of the terms that begin with a word, built when it is first asked for."""
+        root = self._first.get(word)
+        if root is None:
+            root = _Node()
+            for term in self._read(word):
+                _insert(root, term)
+            self._first[word] = root  # when it is whole: another thread may be tagging
+        return root
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the terms."""
-        data: bytes = srsly.msgpack_dumps([list(term) for term in self._terms])
-        return data
+        """Serialize the terms: lines of a first word, a tab and JSON."""
+        lines = (
+            f"{word}\t{terms if isinstance(terms, str) else srsly.json_dumps([list(term) for term in terms])}\n"
+            for word, terms in self._terms.items()
+        )
+        return "".join(lines).encode()
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
-        rows: Any = srsly.msgpack_loads(data)
-        return self._set(Term(*row) for row in rows)
+        lines = (line.partition("\t") for line in data.decode().split("\n") if line)
+        self._terms = {word: terms for word, _, terms in lines}
+        self._first = {}
+        return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the terms as a file of JSON lines."""
-        rows: list[dict[str, Any]] = [term._asdict() for term in self._terms]
-        srsly.write_jsonl(path, rows)
+        """Save the terms as a file of what `to_bytes` gives."""
+        Path(path).write_bytes(self.to_bytes())
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
-        rows: Any = srsly.read_jsonl(path)
-        return self._set(Term(**row) for row in rows)
+        return self.from_bytes(Path(path).read_bytes())
 
-    def _set(self, terms: Iterable[Term]) -> Gazetteer:
-        self._terms, self._first = [], {}
-        for term in terms:  # names of labels and concepts recur, and stay in memory once
-            self._insert(term._replace(label=intern(term.label), concept=intern(term.concept), case=intern(term.case)))
-        return self
+
+def _insert(root: _Node, term: Term) -> None:
+    text = term.text
+    words = _words(text)
+    node = root
+    for before, after in pairwise(words):
+        if node.next is None:
+            node.next = {}
+        step = (intern(_gap(text, before, after)), intern(after.folded))
+        following = node.next.get(step)
+        if following is None:
+            following = node.next[step] = _Node()
+        node = following
+    node.endings = [*node.endings, _Ending(term, text[: words[0].start], text[words[-1].end :])]
 
 
 def _words(text: str) -> list[_Word]:

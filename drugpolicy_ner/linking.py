@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -250,9 +250,9 @@ class Linker:
     """Gives concept ids to entities."""
 
     def __init__(self) -> None:
-        self._concepts: dict[str, tuple[str, str]] = {}  # id -> label, country
-        self._names: dict[str, list[str]] = {}  # normalised name -> ids
-        self._doubtful: dict[str, list[str]] = {}  # the same for ambiguous names
+        self._concepts: dict[str, tuple[str, ...]] = {}  # id -> label, country
+        self._names: dict[str, tuple[str, ...]] = {}  # normalised name -> ids
+        self._doubtful: dict[str, tuple[str, ...]] = {}  # the same for ambiguous names
 
     def __len__(self) -> int:
         """Return the number of names."""
@@ -267,9 +267,8 @@ class Linker:
         for concept in concepts:
             self._concepts[concept.id] = (concept.label, concept.facts.get("country", ""))
             for alias in concept.aliases:
-                ids = (self._doubtful if alias.ambiguous else self._names).setdefault(normalise(alias.text), [])
-                if concept.id not in ids:
-                    ids.append(concept.id)
+                names, key = self._doubtful if alias.ambiguous else self._names, normalise(alias.text)
+                names[key] = tuple(dict.fromkeys((*names.get(key, ()), concept.id)))
 
     def __call__(self, doc: Doc) -> Doc:
         """Set the ids of a document's entities."""
@@ -345,10 +344,14 @@ class Linker:
         return {"concepts": self._concepts, "names": self._names, "doubtful": self._doubtful}
 
     def _restore(self, state: Any) -> Linker:
-        self._concepts = {intern(key): (intern(row[0]), intern(row[1])) for key, row in state["concepts"].items()}
+        known: dict[tuple[str, ...], tuple[str, ...]] = {}  # most names have one concept, and share its tuple
+
+        def shared(row: Sequence[str]) -> tuple[str, ...]:
+            return known.setdefault(tuple(row), tuple(map(intern, row)))
+
+        self._concepts = {intern(key): shared(row) for key, row in state["concepts"].items()}
         self._names, self._doubtful = (
-            {key: [intern(concept) for concept in ids] for key, ids in state[part].items()}
-            for part in ("names", "doubtful")
+            {key: shared(ids) for key, ids in state[part].items()} for part in ("names", "doubtful")
         )
         return self
 

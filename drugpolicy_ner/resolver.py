@@ -18,8 +18,6 @@ from .linking import definitions
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
-"""Base form of a verb -> words of which one must follow it closely, if it is to count as a policy verb at all."""
-
 Policy = Mapping[str, Mapping[str, int]]
 """Source -> label -> rank. A higher rank wins, 0 leaves out.
 
