@@ -168,7 +168,7 @@ class Gazetteer:
         if isinstance(terms, str):
             rows: Any = srsly.json_loads(terms)
             # names of labels and concepts recur, and stay in memory once
-            return [Term(row[0], *map(intern, row[1:4]), *row[4:]) for row in rows]
+            return [Term(row[0], intern(row[1]), intern(row[2]), intern(row[3]), row[4], row[5]) for row in rows]
         return terms
 
     def _trie(self, word: str) -> _Node:

@@ -82,7 +82,7 @@ _PRIME: Final = "['′’ʹ]"
 _PLACE_WORDS: Final = "ortho meta para alpha beta gamma delta omega tert sec iso bis cis trans rac"
 _PLACES: Final = frozenset(_PLACE_WORDS.split())
 _PLACE: Final = (
-    rf"(?:(?:{'|'.join(sorted(_PLACES))}|\[(?:alpha|beta)\]|[αβγδωnotpmdlsi]|\d{{1,2}}(?:[αβab]|alpha|beta)?|[nos]\d)"
+    rf"(?:(?:{'|'.join(sorted(_PLACES))}|\[(?:alpha|beta)\]|[αβγδωnotpmdlsi]|[12]?\d(?:[αβab]|alpha|beta)?|[nos]\d)"
     rf"{_PRIME}?(?:,\s?(?:[nosαβ]|alpha|beta|(?:ortho|meta|para){_HYPHEN}|\d{{1,2}}(?:[αβab]|alpha|beta)?){_PRIME}?)*{_HYPHEN}\s?"
     rf"|(?:ortho|meta|para|alpha|beta|[αβ]{_PRIME}?)\s?)"
 )
@@ -116,6 +116,7 @@ _SALT: Final = re.compile(
     r"(?:lithium|sodium|potassium|calcium)(?:\s+salt)?(?!\s+(?:bi|hydr|boro|acet|cya))|acid|(?:methyl|ethyl|propyl|isopropyl|butyl|tert-butyl)\s+ester|ester)\b)+",
     re.IGNORECASE,
 )
+_LAST_LOCANT: Final = re.compile(r"[(\[]*(?!\d{3}|[3-9]\d)[\w'′’,]{1,6},")  # no year, no count: "in 2016, 5-pentyl-"
 _ENDS_IN_LOCANT: Final = re.compile(r"(?<![^\W\d_])(?:\d{1,2}[a-zα-ω]?|[NOSα-ω]|\d\[(?:alpha|beta)\])['′’]?,\Z")
 _ABBREVIATION: Final = re.compile(r"(?<=[a-z])\([A-Z][A-Z\d-]*\)\Z")
 _TAIL: Final = re.compile(  # "x-type", "x's"
@@ -396,7 +397,7 @@ def _grow(text: str, start: int, end: int, floor: int) -> tuple[int, int]:
         halves = (
             _open_brackets(text[start:end]) < 0
             or word[-1] in "-‐‑–"
-            or (word[-1] == "," and len(word) < 8 and re.match(r"[NOS\dα-ω]", text[start:end]))
+            or (word[-1] == "," and _LAST_LOCANT.fullmatch(word) and re.match(r"[NOS\dα-ω]", text[start:end]))
             or (re.search(r"\d$", word) and text.startswith("H-", start))
         )
         if not (ester or (halves and (_is_chemical(word) or re.fullmatch(r"[\dRSEZaα-ω,'()\[\]-]+", word)))):

@@ -36,8 +36,12 @@ DRUG_TABLES: Final[tuple[str, ...]] = (
     "un_1961_yellow_list",
     "us_csa",
     "uk_misuse",
+    "medicines",
 )
 """Tables of substances, precursors and classes; the first that knows a concept gives its preferred name."""
+
+NAMED_AS_WRITTEN: Final[frozenset[str]] = frozenset({"drug_classes", "ordinary_names", "medicines"})
+"""Tables whose names stand in them as a sentence has them."""
 
 PRECURSOR_TABLES: Final[frozenset[str]] = frozenset({"un_1988_red_list", "us_listed_chemicals", "eu_precursors"})
 REGIME: Final[dict[str, tuple[str, str]]] = {
@@ -297,10 +301,10 @@ def read_entries(fixes: Corrections) -> list[Entry]:
             others = [
                 text
                 for cell in split_list(row.get("other_names", ""))
-                for text in ([cell] if where in {"drug_classes", "ordinary_names"} else clean_other(cell))
+                for text in ([cell] if where in NAMED_AS_WRITTEN else clean_other(cell))
                 if not fixes.drops(where, name, text)
             ]
-            if not names and where in {"drug_classes", "ordinary_names"}:
+            if not names and where in NAMED_AS_WRITTEN:
                 names = [name]
             elif not names:
                 names = [lower_first(text.replace("´", "'")) for text in row_names(name)]
@@ -491,20 +495,27 @@ def slugify(name: str) -> str:
 
 
 class Names:
-    """The aliases of one concept, the first of each spelling kept."""
+    """The aliases of one concept, the first of each spelling kept.
 
-    def __init__(self, label: str, fixes: Corrections) -> None:
+    Args:
+        label: The concept's label.
+        fixes: Decisions by hand.
+        doubtful: Texts that are ambiguous whoever adds them.
+    """
+
+    def __init__(self, label: str, fixes: Corrections, doubtful: Iterable[str] = ()) -> None:
         self._label = label
         self._fixes = fixes
+        self._doubtful = {match_key(text) for text in doubtful}
         self._aliases: dict[str, Alias] = {}
 
     def add(self, text: str, kind: str, case: str = "any", *, ambiguous: bool = False) -> None:
         """Add an alias, unless the matcher would take one that is there for the same."""
         text = re.sub(r"\s+", " ", text.replace("’", "'")).strip()
         if text and not self._fixes.drops(self._label, "*", text):
-            self._aliases.setdefault(
-                match_key(text), self._fixes.decide(self._label, Alias(text, kind, case, ambiguous))
-            )
+            key = match_key(text)
+            alias = Alias(text, kind, case, ambiguous or key in self._doubtful)
+            self._aliases.setdefault(key, self._fixes.decide(self._label, alias))
 
     def __contains__(self, text: str) -> bool:
         """Say whether a spelling is there."""
@@ -646,7 +657,7 @@ def nearest(i: int, found: list[dict[int, None]]) -> list[int]:
 
 def add_street(fixes: Corrections, names: list[Names], lookup: dict[str, int]) -> None:
     """Add the street names."""
-    for where in ("street_names", "street_names_dea_ambiguous_extra"):
+    for where in ("street_names", "street_names_dea_ambiguous_extra", "world_street_names"):
         for row in table(where):
             target = fixes.targets.get(row["substance"], row["substance"])
             i = lookup[normalise(target)]
@@ -798,18 +809,15 @@ def build_institutions(fixes: Corrections, ids: Ids) -> list[Concept]:
     adjectives = {row["code"]: split_list(row["adjectives"]) for row in table("countries")}
     countries = {row["code"]: split_list(row["names"]) for row in table("countries")}
     concepts = []
-    merged: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for where in ("institutions", "more_institutions"):
-        for row in table(where):
-            merged.setdefault((normalise(row["name"]), row["country"]), []).append(row)
-    for rows in merged.values():
+    for rows in same_name(("institutions", "more_institutions", "world_institutions"), "country"):
         first = rows[0]
-        names = Names("INSTITUTION", fixes)
+        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        names = Names("INSTITUTION", fixes, doubtful)
         match = _BRACKET.match(first["name"])
         bare = match[1] if match else first["name"]
         names.add(bare, "name", acronym_case(bare))
         acronyms = [row["acronym"] for row in rows if row["acronym"]]
-        others = [text for row in rows for text in split_list(row["other_names"])]
+        others = [text for row in rows for text in split_list(row["other_names"])] + doubtful
         places = adjectives.get(first["country"], [])
         if match:
             for adjective in places:
@@ -891,6 +899,20 @@ def government(code: str, countries: list[str], adjectives: list[str], fixes: Co
     return named_concept(ids, name, "INSTITUTION", names, {"country": code, "kind": "executive"}, ["memory"])
 
 
+def same_name(tables: Iterable[str], place: str) -> Iterator[list[dict[str, str]]]:
+    """Yield the rows of each name in one place, those of the first table first.
+
+    Args:
+        tables: Names of tables.
+        place: The column with the country.
+    """
+    merged: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for where in tables:
+        for row in table(where):
+            merged.setdefault((normalise(row["name"]), row[place]), []).append(row)
+    yield from merged.values()
+
+
 def named_concept(ids: Ids, name: str, label: str, names: Names, facts: dict[str, str], sources: list[str]) -> Concept:
     """Return a concept that is neither drug nor class."""
     aliases = names.all()
@@ -910,23 +932,23 @@ def named_concept(ids: Ids, name: str, label: str, names: Names, facts: dict[str
 def build_gangs(fixes: Corrections, ids: Ids) -> list[Concept]:
     """Build the criminal organisations."""
     concepts = []
-    for where in ("criminal_orgs", "more_criminal_orgs"):
-        for row in table(where):
-            names = Names("CRIMINAL_ORG", fixes)
-            texts = [row_names_of_gang(text) for text in (row["name"], *split_list(row["other_names"]))]
-            for text in texts:
-                acronym = is_acronym(text)
-                names.add(text, "acronym" if acronym else "name", acronym_case(text), ambiguous=len(text) < 3)
-            for text in texts:
-                names.add(plain(text), "variant", acronym_case(text))
-                if "Drug Trafficking Organization" in text:
-                    names.add(text.replace("Drug Trafficking Organization", "DTO"), "variant", "capital")
-                    names.add(text.replace("Drug Trafficking Organization", "Organization"), "variant", "capital")
-                if " Cartel" in text and not text.startswith("Cartel"):
-                    names.add(text.replace(" Cartel", " Drug Cartel"), "variant", "capital")
-            concepts.append(
-                named_concept(ids, row["name"], "CRIMINAL_ORG", names, {"country": row["country"]}, [row["source"]])
-            )
+    for rows in same_name(("criminal_orgs", "more_criminal_orgs", "world_criminal_orgs"), "country"):
+        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        others = [text for row in rows for text in split_list(row["other_names"])]
+        names = Names("CRIMINAL_ORG", fixes, doubtful)
+        texts = [row_names_of_gang(text) for text in (rows[0]["name"], *others, *doubtful)]
+        for text in texts:
+            acronym = is_acronym(text)
+            names.add(text, "acronym" if acronym else "name", acronym_case(text), ambiguous=len(text) < 3)
+        for text in texts:
+            names.add(plain(text), "variant", acronym_case(text))
+            if "Drug Trafficking Organization" in text:
+                names.add(text.replace("Drug Trafficking Organization", "DTO"), "variant", "capital")
+                names.add(text.replace("Drug Trafficking Organization", "Organization"), "variant", "capital")
+            if " Cartel" in text and not text.startswith("Cartel"):
+                names.add(text.replace(" Cartel", " Drug Cartel"), "variant", "capital")
+        facts, sources = {"country": rows[0]["country"]}, [row["source"] for row in rows]
+        concepts.append(named_concept(ids, rows[0]["name"], "CRIMINAL_ORG", names, facts, sources))
     return concepts
 
 
@@ -942,7 +964,7 @@ _YEAR_IS_NAME = re.compile(
 
 def law_forms(text: str) -> Iterator[tuple[str, str]]:
     """Yield other ways to write a law's name, with their kind."""
-    for pattern in (r"(.+ (?:Act|Order|Law|Regulations|Amendments)),? (?:of )?\d{4}", r"(.+),? (?:of )?(?:19|20)\d\d"):
+    for pattern in (r"(.+ (?:Act|Order|Law|Regulations|Amendments)),? (?:of )?\d{4}", r"(.+?),? (?:of )?(?:19|20)\d\d"):
         if (match := re.fullmatch(pattern, text)) and len(match[1].split()) > 1:
             if not _YEAR_IS_NAME.match(text):
                 yield match[1].rstrip(","), "short"
@@ -980,21 +1002,24 @@ def law_forms(text: str) -> Iterator[tuple[str, str]]:
 def build_laws(fixes: Corrections, ids: Ids) -> list[Concept]:
     """Build the legal instruments."""
     concepts = []
-    for where in ("legal_instruments", "more_legal_instruments"):
-        for row in table(where):
-            names = Names("LEGAL_INSTRUMENT", fixes)
-            texts = [
-                re.sub(r" \((Canada|Korea|Japan|Germany|France|Switzerland|Mexico|Indonesia|1998)\)$", "", text)
-                for text in (row["name"], *split_list(row["short_name"]), *split_list(row["other_names"]))
-            ]
-            for text in texts:
-                acronym = is_acronym(text)
-                names.add(text, "acronym" if acronym else "name", acronym_case(text))
-            for text in texts:
-                for form, kind in law_forms(text):
-                    names.add(form, kind, acronym_case(form))
-            facts = {key: row[key] for key in ("jurisdiction", "year", "kind") if row[key]}
-            concepts.append(named_concept(ids, row["name"], "LEGAL_INSTRUMENT", names, facts, [row["source"]]))
+    tables = ("legal_instruments", "more_legal_instruments", "world_legal_instruments")
+    for rows in same_name(tables, "jurisdiction"):
+        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        others = [text for row in rows for text in split_list(row["short_name"]) + split_list(row["other_names"])]
+        names = Names("LEGAL_INSTRUMENT", fixes, doubtful)
+        texts = [
+            re.sub(r" \((Canada|Korea|Japan|Germany|France|Switzerland|Mexico|Indonesia|1998)\)$", "", text)
+            for text in (rows[0]["name"], *others, *doubtful)
+        ]
+        for text in texts:
+            acronym = is_acronym(text)
+            names.add(text, "acronym" if acronym else "name", acronym_case(text))
+        for text in texts:
+            for form, kind in law_forms(text) if text not in doubtful else ():
+                names.add(form, kind, acronym_case(form))
+        facts = {key: rows[0][key] for key in ("jurisdiction", "year", "kind") if rows[0][key]}
+        sources = [row["source"] for row in rows]
+        concepts.append(named_concept(ids, rows[0]["name"], "LEGAL_INSTRUMENT", names, facts, sources))
     return concepts
 
 
