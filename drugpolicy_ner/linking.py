@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -250,7 +250,7 @@ class Linker:
     """Gives concept ids to entities."""
 
     def __init__(self) -> None:
-        self._concepts: dict[str, tuple[str, ...]] = {}  # id -> label, country
+        self._concepts: dict[str, tuple[str, str]] = {}  # id -> label, country
         self._names: dict[str, tuple[str, ...]] = {}  # normalised name -> ids
         self._doubtful: dict[str, tuple[str, ...]] = {}  # the same for ambiguous names
 
@@ -341,18 +341,35 @@ class Linker:
         return self._restore(srsly.read_msgpack(path))
 
     def _state(self) -> dict[str, Any]:
-        return {"concepts": self._concepts, "names": self._names, "doubtful": self._doubtful}
+        """Return the concepts, and of each name the numbers of those that it can mean."""
+        numbers = {concept: i for i, concept in enumerate(self._concepts)}
+
+        def numbered(names: dict[str, tuple[str, ...]]) -> dict[str, int | list[int]]:
+            return {
+                key: numbers[ids[0]] if len(ids) == 1 else [numbers[concept] for concept in ids]
+                for key, ids in names.items()
+            }
+
+        return {
+            "concepts": [[concept, *row] for concept, row in self._concepts.items()],
+            "names": numbered(self._names),
+            "doubtful": numbered(self._doubtful),
+        }
 
     def _restore(self, state: Any) -> Linker:
-        known: dict[tuple[str, ...], tuple[str, ...]] = {}  # most names have one concept, and share its tuple
+        concepts = [intern(row[0]) for row in state["concepts"]]
+        alone = [(concept,) for concept in concepts]  # most names have one concept, and share its tuple
 
-        def shared(row: Sequence[str]) -> tuple[str, ...]:
-            return known.setdefault(tuple(row), tuple(map(intern, row)))
+        def named(names: dict[str, int | list[int]]) -> dict[str, tuple[str, ...]]:
+            return {
+                key: alone[found] if isinstance(found, int) else tuple(concepts[i] for i in found)
+                for key, found in names.items()
+            }
 
-        self._concepts = {intern(key): shared(row) for key, row in state["concepts"].items()}
-        self._names, self._doubtful = (
-            {key: shared(ids) for key, ids in state[part].items()} for part in ("names", "doubtful")
-        )
+        self._concepts = {
+            concept: (intern(row[1]), intern(row[2])) for concept, row in zip(concepts, state["concepts"], strict=True)
+        }
+        self._names, self._doubtful = named(state["names"]), named(state["doubtful"])
         return self
 
 
