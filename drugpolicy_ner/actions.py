@@ -4,6 +4,9 @@ A multinomial logistic regression. A verb is often decided by its object ("impos
 beside the verb itself count the topics of its object and of the other words around it, the entities among them, the
 function word that follows, what the built-in list says of the verb, alone and with those words, and the word vectors
 of all of them. Topics, list and vectors carry over to verbs that were never annotated.
+
+What the verbs beside it and in the document seem to mean decides doubtful ones ("detect and apprehend"): a second
+regression over the probabilities that the first gives.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -41,7 +45,11 @@ _LEAST: Final = 2  # examples that a named feature needs
 _STEPS: Final = 200
 _RATE: Final = 0.05
 _DECAY: Final = 2e-4
-_NEAR: Final = 2e-3  # to go on from weights of other text: with less, the corpus makes them forget it
+_NEAR: Final = 5e-3  # to go on from weights of other text: with less, the corpus makes them forget it
+_NEIGHBOUR: Final = 25  # tokens, within the sentence, up to which the verb before or after counts
+_BESIDE: Final = 7  # tokens up to which it counts once more
+_LEAST_ODDS: Final = 1e-4
+_CONTEXT_DECAY: Final = 1e-4
 _ENDING: Final = re.compile(r"(?<=\w{2})(?:ing|es|ed|(?<!s)s|e)$")
 _DOUBLED: Final = re.compile(r"([bdgklmnprtv])\1$")
 _BRITISH: Final = re.compile(r"(?<=\w{3})([iy])s$")  # legalis(e), analys(e): legaliz, analyz
@@ -112,10 +120,12 @@ class Weights(NamedTuple):
     Args:
         names: Named features, without the bias.
         weights: Features x classes of `labels.ACTIONS`: the bias, the named features, the word vectors.
+        context: The same of the second regression: the bias and what `_in_context` gives.
     """
 
     names: list[str]
     weights: Array
+    context: Array
 
 
 class _Around(NamedTuple):
@@ -176,12 +186,13 @@ def default_weights() -> Weights:
 def read_weights(data: bytes) -> Weights:
     """Read what `write_weights` wrote."""
     found: Any = srsly.msgpack_loads(data)
-    return Weights(found["names"], numpy.array(found["weights"], dtype="f"))
+    return Weights(found["names"], *(numpy.array(found[part], dtype="f") for part in ("weights", "context")))
 
 
 def write_weights(weights: Weights) -> bytes:
     """Write weights, at half precision."""
-    data: bytes = srsly.msgpack_dumps({"names": weights.names, "weights": weights.weights.astype("float16")})
+    arrays = {"weights": weights.weights.astype("float16"), "context": weights.context.astype("float16")}
+    data: bytes = srsly.msgpack_dumps({"names": weights.names, **arrays})
     return data
 
 
@@ -208,6 +219,7 @@ class Actions:
         self.vocab = vocab
         self._names: dict[str, int] = {}  # named feature -> row of the weights
         self._weights: Array = numpy.zeros((1, len(ACTIONS)), dtype="f")  # the first row is the bias
+        self._context = _no_context()
         self._topics: dict[str, list[str]] = {}  # word -> its topics
         self._usual: dict[str, list[str]] = {}  # stem of a verb -> its classes in the list
         self._cases: dict[str, dict[str, str]] = {}  # stem of a verb -> stem of a word near it -> class
@@ -215,25 +227,41 @@ class Actions:
     def __call__(self, doc: Doc) -> Doc:
         """Classify the policy verbs of a document."""
         ents = list(doc.ents)
-        for ent in ents:
-            if ent.label_ == "POLICY_VERB":
-                ent.kb_id_ = self.classify(ent)
+        verbs = [i for i, ent in enumerate(ents) if ent.label_ == "POLICY_VERB"]
+        for i, action in zip(verbs, self.classify([ents[i] for i in verbs]), strict=True):
+            ents[i].kb_id_ = action
         doc.set_ents(ents)
         return doc
 
-    def classify(self, span: Span) -> str:
-        """Return the action class of a policy verb.
+    def classify(self, verbs: Sequence[Span]) -> list[str]:
+        """Return the action classes of policy verbs.
 
         Args:
-            span: The verb, in its document.
+            verbs: All those of one document, in its order.
 
         Returns:
-            One of `labels.ACTIONS`; the first where nothing was learned.
+            Of each one of `labels.ACTIONS`; the first where nothing was learned.
         """
-        names, dense = self._features([token.lower_ for token in span], _around(span))
-        rows = [0, *(self._names[name] for name in names if name in self._names)]
-        scores = self._weights[rows].sum(axis=0) + dense @ self._weights[1 + len(self._names) :]
-        return ACTIONS[int(scores.argmax())]
+        if not verbs:
+            return []
+        scores = self._context[0] + _in_context(verbs, self.odds(verbs)) @ self._context[1:]
+        return [ACTIONS[i] for i in scores.argmax(axis=1)]
+
+    def odds(self, verbs: Sequence[Span]) -> Array:
+        """Return the probability of each class for each verb by itself.
+
+        Args:
+            verbs: Of one document.
+
+        Returns:
+            Verbs x classes of `labels.ACTIONS`.
+        """
+        scores: Array = numpy.zeros((len(verbs), len(ACTIONS)), dtype="f")
+        for i, verb in enumerate(verbs):
+            names, dense = self._features([token.lower_ for token in verb], _around(verb))
+            rows = [0, *(self._names[name] for name in names if name in self._names)]
+            scores[i] = self._weights[rows].sum(axis=0) + dense @ self._weights[1 + len(self._names) :]
+        return _softmax(scores)
 
     def train(
         self,
@@ -249,7 +277,7 @@ class Actions:
             verbs: Verbs with their usual class, which count as examples too.
             topics: Words that are alike; those that come with the package where None.
             start: Weights of other text to go on from and to stay near; without them, zeros. Those of word vectors
-                count only where there are as many here.
+                count only where there are as many here. Those of the context are taken over as they are.
         """
         examples, verbs = list(examples), list(verbs)
         self._topics, self._usual, self._cases = {}, {}, {}
@@ -290,11 +318,25 @@ class Actions:
             first,
             _NEAR if start else _DECAY,
         )
+        self._context = start.context if start else _no_context()
+
+    def train_context(self, documents: Iterable[tuple[Sequence[Span], Array, Sequence[str]]]) -> None:
+        """Learn what the verbs around one say of it, replacing what was learned of that before.
+
+        Args:
+            documents: Of each its verbs in order, the odds that a classifier gives which did not learn from it, and
+                their classes.
+        """
+        documents = [document for document in documents if document[0]]
+        dense = numpy.concatenate([_in_context(verbs, odds) for verbs, odds, _ in documents])
+        targets = numpy.array([ACTIONS.index(action) for *_, actions in documents for action in actions], dtype="i")
+        shares = numpy.ones(len(targets), dtype="f")
+        self._context = _fit([[0]] * len(targets), dense, targets, shares, _no_context(), _CONTEXT_DECAY)
 
     @property
     def weights(self) -> Weights:
         """What was learned."""
-        return Weights(list(self._names), self._weights)
+        return Weights(list(self._names), self._weights, self._context)
 
     def _features(self, words: Sequence[str], around: _Around) -> tuple[list[str], Array]:
         """Return the named features of a verb, each once, and its word vectors."""
@@ -361,6 +403,7 @@ class Actions:
         return {
             "names": list(self._names),
             "weights": self._weights,
+            "context": self._context,
             "topics": self._topics,
             "usual": self._usual,
             "cases": self._cases,
@@ -369,6 +412,7 @@ class Actions:
     def _restore(self, state: Any) -> None:
         self._names = {name: row for row, name in enumerate(state["names"], start=1)}
         self._weights = numpy.array(state["weights"], dtype="f")  # a copy: what msgpack gives is read-only
+        self._context = numpy.array(state["context"], dtype="f")
         self._topics, self._usual, self._cases = state["topics"], state["usual"], state["cases"]
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -440,10 +484,50 @@ def _sentence(tokens: Iterable[Token]) -> Iterator[tuple[str, Token]]:
     """Yield the tokens up to the end of their sentence or paragraph, each with its lower-case form."""
     for token in tokens:
         word = token.lower_
-        if word in _ENDS or "\n\n" in word:
+        if _is_end(token):
             return
         if not word.isspace():
             yield word, token
+
+
+def _is_end(token: Token) -> bool:
+    return token.text in _ENDS or "\n\n" in token.text
+
+
+def _no_context() -> Array:
+    """Return weights of the context by which a verb's own odds decide alone."""
+    weights: Array = numpy.zeros((1 + 6 * len(ACTIONS), len(ACTIONS)), dtype="f")
+    weights[1 : 1 + len(ACTIONS)] = numpy.eye(len(ACTIONS))
+    return weights
+
+
+def _in_context(verbs: Sequence[Span], odds: Array) -> Array:
+    """Return of each verb its log-odds, the odds of its neighbours, and the mean of the others of the document.
+
+    Args:
+        verbs: All those of one document, in its order.
+        odds: Verbs x classes.
+
+    Returns:
+        Verbs x six times the classes: its own, the verb before, the one after, both again where they are near, the
+        others. A verb across the end of a sentence is no neighbour.
+    """
+    before, after, near_before, near_after = numpy.zeros((4, *odds.shape), dtype="f")
+    for i, (one, other) in enumerate(pairwise(verbs)):
+        apart = other.start - one.start
+        if apart < _NEIGHBOUR and not any(map(_is_end, one.doc[one.end : other.start])):
+            after[i], before[i + 1] = odds[i + 1], odds[i]
+            if apart < _BESIDE:
+                near_after[i], near_before[i + 1] = odds[i + 1], odds[i]
+    others = (odds.sum(axis=0) - odds) / max(1, len(verbs) - 1)
+    own = numpy.log(odds + _LEAST_ODDS)
+    return numpy.concatenate([own, before, after, near_before, near_after, others], axis=1)
+
+
+def _softmax(scores: Array) -> Array:
+    odds: Array = numpy.exp(scores - scores.max(axis=1, keepdims=True))
+    odds /= odds.sum(axis=1, keepdims=True)
+    return odds
 
 
 def _fit(
@@ -480,8 +564,7 @@ def _fit(
     shares = (shares / shares.sum())[:, None]
     for step in range(1, _STEPS + 1):
         scores = numpy.add.reduceat(weights[features], starts) + dense @ weights[named:]
-        odds = numpy.exp(scores - scores.max(axis=1, keepdims=True))
-        errors = (odds / odds.sum(axis=1, keepdims=True) - wanted) * shares
+        errors = (_softmax(scores) - wanted) * shares
         gradient[:named] = 0.0
         gradient[present] = numpy.add.reduceat(errors[examples], firsts)
         gradient[named:] = dense.T @ errors

@@ -54,7 +54,7 @@ def trained(nlp):
     ],
 )
 def test_actions_learn_a_verb_with_its_inflections(nlp, trained, text, start, end, action):
-    assert trained.classify(verb(nlp, text, start, end)) == action
+    assert trained.classify([verb(nlp, text, start, end)]) == [action]
 
 
 def test_actions_are_decided_by_context_where_the_verb_is_not_enough():
@@ -70,8 +70,8 @@ def test_actions_are_decided_by_context_where_the_verb_is_not_enough():
             (verb(nlp, "to impose jail", 1), "ENFORCE"),
         ]
     )
-    assert actions.classify(verb(nlp, "to impose assets", 1)) == "SANCTION"
-    assert actions.classify(verb(nlp, "to impose prison", 1)) == "ENFORCE"
+    assert actions.classify([verb(nlp, "to impose assets", 1)]) == ["SANCTION"]
+    assert actions.classify([verb(nlp, "to impose prison", 1)]) == ["ENFORCE"]
 
 
 def test_actions_set_only_policy_verbs(nlp, trained):
@@ -101,7 +101,7 @@ def test_actions_are_saved_and_loaded(nlp, trained, tmp_path):
         Actions(nlp.vocab).from_disk(tmp_path / "actions"),
         Actions(nlp.vocab).from_bytes(trained.to_bytes()),
     ):
-        assert loaded.classify(span) == "ENFORCE"
+        assert loaded.classify([span]) == ["ENFORCE"]
 
 
 def test_actions_default_verbs_cover_every_class():
@@ -138,7 +138,7 @@ def test_actions_entities_around_the_verb_count():
         examples.append((doc.ents[0], action))
     actions = Actions(nlp.vocab)
     actions.train(examples)
-    assert [actions.classify(span) for span, _ in examples] == [action for _, action in examples]
+    assert [actions.classify([span]) for span, _ in examples] == [[action] for _, action in examples]
 
 
 @pytest.mark.parametrize(
@@ -154,26 +154,26 @@ def test_actions_words_of_the_list_count_as_object_and_as_particle(nlp, text, st
     actions = Actions(nlp.vocab)
     rows = [Verb("impose", "SANCTION", "sanctions"), Verb("impose", "ENFORCE", "sentence")]
     actions.train([], [*rows, Verb("crack", "LEGISLATE", "wise"), Verb("crack", "ENFORCE", "down")], topics=[])
-    assert actions.classify(verb(nlp, text, start)) == action
+    assert actions.classify([verb(nlp, text, start)]) == [action]
 
 
 def test_actions_a_verb_of_the_list_carries_its_reading_to_where_it_was_never_annotated(nlp):
     actions = Actions(nlp.vocab)
     actions.train([(verb(nlp, "It banned kratom", 1), "CONTROL")], [Verb("urge", "ADVOCATE")])
-    assert actions.classify(verb(nlp, "They urged us", 1)) == "ADVOCATE"
+    assert actions.classify([verb(nlp, "They urged us", 1)]) == ["ADVOCATE"]
 
 
 def test_actions_an_annotated_verb_outweighs_rows_of_the_list(nlp):
     actions = Actions(nlp.vocab)
     actions.train([(verb(nlp, "They tabled", 1), "ADVOCATE")], [Verb("table", "LEGISLATE")] * 2, topics=[])
-    assert actions.classify(verb(nlp, "Tabled", 0)) == "ADVOCATE"
+    assert actions.classify([verb(nlp, "Tabled", 0)]) == ["ADVOCATE"]
 
 
 def test_actions_go_on_from_weights_and_keep_what_these_know(nlp, trained):
     actions = Actions(nlp.vocab)
     actions.train([(verb(nlp, "They tabled it", 1), "LEGISLATE")] * 2, start=trained.weights)
-    assert actions.classify(verb(nlp, "She tables it", 1)) == "LEGISLATE"
-    assert actions.classify(verb(nlp, "Customs will seize it", 2)) == "ENFORCE"
+    assert actions.classify([verb(nlp, "She tables it", 1)]) == ["LEGISLATE"]
+    assert actions.classify([verb(nlp, "Customs will seize it", 2)]) == ["ENFORCE"]
 
 
 def test_actions_weights_of_word_vectors_count_only_where_there_are_as_many(nlp, trained):
@@ -183,20 +183,22 @@ def test_actions_weights_of_word_vectors_count_only_where_there_are_as_many(nlp,
     actions = Actions(other.vocab)
     actions.train([(verb(other, "They tabled it", 1), "LEGISLATE")], start=trained.weights)
     assert len(actions.weights.weights) == 1 + len(actions.weights.names) + 3 * 2
-    assert actions.classify(verb(other, "Customs will seize it", 2)) == "ENFORCE"
+    assert actions.classify([verb(other, "Customs will seize it", 2)]) == ["ENFORCE"]
 
 
 def test_actions_weights_survive_the_disk(trained):
     weights = read_weights(write_weights(trained.weights))
     assert weights.names == trained.weights.names
     assert weights.weights == pytest.approx(trained.weights.weights, abs=2e-3)
+    assert weights.context == pytest.approx(trained.weights.context)
 
 
 def test_actions_default_weights_have_a_row_for_each_name():
-    names, weights = default_weights()
+    names, weights, context = default_weights()
     assert len(set(names)) == len(names) > 10_000
     assert weights.shape[1] == len(ACTIONS)
     assert len(weights) > 1 + len(names)
+    assert context.shape == (1 + 6 * len(ACTIONS), len(ACTIONS))
 
 
 def test_actions_topics_carry_over_to_words_that_were_never_annotated(nlp):
@@ -207,14 +209,14 @@ def test_actions_topics_carry_over_to_words_that_were_never_annotated(nlp):
         (verb(nlp, "to provide care", 1), "PREVENT_TREAT"),
     ] * 2
     actions.train(examples, topics=topics)
-    assert actions.classify(verb(nlp, "to provide grants", 1)) == "FUND"
-    assert actions.classify(verb(nlp, "to provide treatment", 1)) == "PREVENT_TREAT"
+    assert actions.classify([verb(nlp, "to provide grants", 1)]) == ["FUND"]
+    assert actions.classify([verb(nlp, "to provide treatment", 1)]) == ["PREVENT_TREAT"]
 
 
 def test_actions_the_next_sentence_does_not_count(nlp):
     actions = Actions(nlp.vocab)
     actions.train([], [Verb("impose", "SANCTION", "sanctions"), Verb("impose", "ENFORCE")], topics=[])
-    assert actions.classify(verb(nlp, "It was imposed. Sanctions followed", 2)) == "ENFORCE"
+    assert actions.classify([verb(nlp, "It was imposed. Sanctions followed", 2)]) == ["ENFORCE"]
 
 
 def test_actions_default_topics_have_distinct_names_and_lower_case_words():
@@ -248,3 +250,27 @@ def test_actions_a_bad_row_is_named_with_its_line(monkeypatch, tmp_path, name, l
     with pytest.raises(DataError, match=name) as caught:
         read()
     assert caught.value.line == 2
+
+
+def test_actions_neighbours_decide_a_doubtful_verb(nlp, trained):
+    def spans(text, *places):
+        doc = nlp(text)
+        return [doc[i : i + 1] for i in places]
+
+    actions = Actions(nlp.vocab)
+    actions.train([(spans("to seize it", 1)[0], "ENFORCE"), (spans("to ban it", 1)[0], "CONTROL")])
+    documents = []
+    for text, action in (("to seize and mend it", "ENFORCE"), ("to ban and mend it", "CONTROL")) * 20:
+        verbs = spans(text, 1, 3)
+        documents.append((verbs, actions.odds(verbs), [action, action]))
+    alone = spans("to seize it. To mend it", 1, 5)
+    before = actions.classify(alone)
+    actions.train_context(documents)
+    assert actions.classify(spans("They ban and mend it", 1, 3)) == ["CONTROL", "CONTROL"]
+    assert actions.classify(spans("They seize and mend it", 1, 3)) == ["ENFORCE", "ENFORCE"]
+    assert actions.classify(alone)[0] == before[0]
+    loaded = Actions(nlp.vocab).from_bytes(actions.to_bytes())
+    assert loaded.classify(spans("They ban and mend it", 1, 3)) == ["CONTROL", "CONTROL"]
+    actions.train([(spans("to seize it", 1)[0], "ENFORCE")], start=actions.weights)
+    assert (actions.weights.context == loaded.weights.context).all()
+    assert actions.classify([]) == []

@@ -86,7 +86,7 @@ def test_build_verbs_without_an_action_class_teach_nothing(blank, root):
         documents=[Document("a", TEXT, spans)],
     )
     doc = nlp.make_doc(TEXT)
-    assert nlp.get_pipe("drugpolicy_actions").classify(doc[1:2]) == "SANCTION"
+    assert nlp.get_pipe("drugpolicy_actions").classify([doc[1:2]]) == ["SANCTION"]
 
 
 def test_build_keep_trained_takes_the_rules_away(blank, root):
