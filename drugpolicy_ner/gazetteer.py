@@ -85,17 +85,18 @@ def create_gazetteer(nlp: Language, name: str) -> Gazetteer:
 class Gazetteer:
     """Proposes a span for each known name.
 
-    Its terms are saved with the pipeline, so a loaded pipeline needs no other file. The terms that begin with a word
-    are read from their JSON when a text has that word for the first time: loading costs the same for any number.
+    Its terms are saved with the pipeline, so a loaded pipeline needs no other file. The terms that begin with two words
+    are read from their JSON when a text has these for the first time: loading costs next to nothing.
     """
 
     def __init__(self) -> None:
-        self._terms: dict[str, list[Term] | str] = {}  # first word -> terms, in a loaded pipeline as JSON
-        self._first: dict[str, _Node] = {}  # first word that a text had -> trie of its terms
+        self._terms: dict[str, list[Term] | str] = {}  # a term's first two words -> terms, in a loaded pipeline as JSON
+        self._tries: dict[str, _Node] = {}  # first two words that a text had -> trie of their terms
+        self._first: set[str] = set()  # first words
 
     def __len__(self) -> int:
         """Return the number of terms."""
-        return sum(len(self._read(word)) for word in self._terms)
+        return sum(len(self._read(key)) for key in self._terms)
 
     def __call__(self, doc: Doc) -> Doc:
         """Add the names found in a document to its candidates."""
@@ -121,10 +122,11 @@ class Gazetteer:
                     raise ConceptError(
                         f"the alias {term.text!r} of {concept.id} has neither letter nor digit: leave it out"
                     )
-                word = words[0][0]
-                self._terms[word] = terms = self._read(word)
+                key = " ".join(word for word, _, _ in words[:2])
+                self._terms[key] = terms = self._read(key)
                 terms.append(term)
-                self._first.pop(word, None)
+                self._tries.pop(key, None)
+                self._first.add(words[0][0])
 
     def find(self, text: str) -> Iterator[Match]:
         """Yield the names in a text, nested ones too; the resolver chooses.
@@ -133,12 +135,16 @@ class Gazetteer:
             text: Any text.
         """
         words = _words(text)
-        terms = self._terms
+        first, terms = self._first, self._terms
         gaps: dict[int, str] = {}
         for i, (word, _, _) in enumerate(words):
-            if word not in terms:
+            if word not in first:
                 continue
-            node: _Node | None = self._trie(word)
+            if word in terms:
+                yield from _judge(text, words, i, i, self._trie(word).endings)
+            if i + 1 == len(words) or (key := f"{word} {words[i + 1][0]}") not in terms:
+                continue
+            node: _Node | None = self._trie(key)
             j = i
             while node is not None:
                 if node.endings:
@@ -155,38 +161,39 @@ class Gazetteer:
             if whole in terms:
                 yield from _judge(text, [(whole, *match.span())], 0, 0, self._trie(whole).endings)
 
-    def _read(self, word: str) -> list[Term]:
-        """Return the terms that begin with a word."""
-        terms = self._terms.get(word, [])
+    def _read(self, key: str) -> list[Term]:
+        """Return the terms that begin with two words, or are of one."""
+        terms = self._terms.get(key, [])
         if isinstance(terms, str):
             rows: Any = srsly.json_loads(terms)
             # names of labels and concepts recur, and stay in memory once
             return [Term(row[0], intern(row[1]), intern(row[2]), intern(row[3]), row[4], row[5]) for row in rows]
         return terms
 
-    def _trie(self, word: str) -> _Node:
-        """Return the trie of the terms that begin with a word, built when it is first asked for."""
-        root = self._first.get(word)
+    def _trie(self, key: str) -> _Node:
+        """Return the trie of these terms, built when it is first asked for."""
+        root = self._tries.get(key)
         if root is None:
             root = _Node()
-            for term in self._read(word):
+            for term in self._read(key):
                 _insert(root, term)
-            self._first[word] = root  # when it is whole: another thread may be tagging
+            self._tries[key] = root  # when it is whole: another thread may be tagging
         return root
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the terms: lines of a first word, a tab and JSON."""
+        """Serialize the terms: lines of their first two words, a tab and JSON."""
         lines = (
-            f"{word}\t{terms if isinstance(terms, str) else srsly.json_dumps([list(term) for term in terms])}\n"
-            for word, terms in self._terms.items()
+            f"{key}\t{terms if isinstance(terms, str) else srsly.json_dumps([list(term) for term in terms])}\n"
+            for key, terms in self._terms.items()
         )
         return "".join(lines).encode()
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> Gazetteer:
         """Load terms, replacing those present."""
         lines = (line.partition("\t") for line in data.decode().split("\n") if line)
-        self._terms = {word: terms for word, _, terms in lines}
-        self._first = {}
+        self._terms = {key: terms for key, _, terms in lines}
+        self._tries = {}
+        self._first = {key.partition(" ")[0] for key in self._terms}
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
