@@ -43,6 +43,7 @@ _CITED: Final = re.compile(r"\([^()]*\d[^()]*\)\s*$")  # "Act (21 U.S.C. 801) (C
 _BREAK: Final = re.compile(r"[.;:!?]\s|\n\s*\n|[()\[\]]")
 _NAME_WORD: Final = re.compile(r"[^\W\d_][\w.’'/&-]*|&|\d{4}")
 _ARTICLE: Final = re.compile(r"(?:[Tt]he|An?|La|Las|El|Los|Le|Les|L['’]|Il|Der|Die|Das|De|Het|O|Os|A|As)\s")
+_DETERMINER: Final = re.compile(r"\b(?:the|an?|its|their|our)\s\Z")
 _STARTERS_TEXT: Final = "In On At By For And But When While As Since From With Under After Before Both"
 _STARTERS: Final = frozenset(_STARTERS_TEXT.split())
 _SMALL_TEXT: Final = (
@@ -124,7 +125,10 @@ def find_definitions(text: str) -> Iterator[Definition]:
         breaks = [found.end() for found in _BREAK.finditer(text, floor, end)]
         floor = breaks[-1] if breaks else floor
         spelt = _long_form(text, floor, end, acronym)
-        start = min(_title(text, floor, end), spelt)
+        title = _title(text, floor, end)
+        if spelt < title and _DETERMINER.search(text, spelt, title):  # "created the Regional Center (CERC)"
+            spelt = title
+        start = min(title, spelt)
         if start < end:
             yield Definition(start, spelt, end, acronym, match.start(1))
     for match in _FIRST.finditer(text):

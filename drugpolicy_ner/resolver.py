@@ -50,6 +50,16 @@ _PUNCTUATION: Final = frozenset(",.;:\"'`“”‘’«»-–—*_/|•·")
 _ARTICLES: Final = frozenset({"the", "a", "an"})
 _DAYS: Final = frozenset(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
 _POSSESSIVES: Final = frozenset({"'s", "’s"})
+_HEAD_WORDS: Final = (
+    "Ministry Department Agency Commission Committee Council Court Bureau Institute Association Society Hospital "
+    "Foundation Authority Police Office Team Unit Division Service Administration Board Center Centre Force"
+)
+_HEAD: Final = rf"(?:{'|'.join(_HEAD_WORDS.split())})"
+_NAMES: Final = (  # how a body's name is made; the two names around an "and" are made alike
+    re.compile(rf"(?:\S+\s)?{_HEAD}\s(?:of|for|on|against)\s.+", re.DOTALL),
+    re.compile(rf".+\s{_HEAD}", re.DOTALL),
+    re.compile(r".*\b(?:University|College)\b.*", re.DOTALL),
+)
 
 
 class Candidate(NamedTuple):
@@ -108,6 +118,48 @@ def resolve(candidates: Iterable[Candidate], policy: Policy = DEFAULT_POLICY) ->
             taken.update(tokens)
             chosen.append(candidate)
     return sorted(chosen)
+
+
+def separate(doc: Doc, candidates: list[Candidate]) -> list[Candidate]:
+    """Part institutions that are two names with "and" between them: "Ministry of Health and Ministry of Interior".
+
+    Args:
+        doc: The document.
+        candidates: From any source.
+
+    Returns:
+        The candidates, with two in place of each such one that no list knows as one name.
+    """
+    known = {c[:3] for c in candidates if c.source == "gazetteer" and not c.unsure}
+    parted: list[Candidate] = []
+    for candidate in candidates:
+        start, end, label = candidate[:3]
+        if (
+            label == "INSTITUTION"
+            and end - start > 3
+            and candidate.source in ("form", "ner")
+            and candidate[:3] not in known
+        ):
+            for i in range(start + 1, end - 1):
+                if doc[i].lower_ == "and" and _are_two(doc, (start, i), (i + 1, end), known):
+                    parted += [candidate._replace(end=i), candidate._replace(start=i + 1)]
+                    break
+            else:
+                parted.append(candidate)
+        else:
+            parted.append(candidate)
+    return parted
+
+
+def _are_two(doc: Doc, one: tuple[int, int], other: tuple[int, int], known: set[tuple[int, int, str]]) -> bool:
+    """Say whether both of two spans are names of their own: listed, or made alike, or of universities."""
+    listed = [(*span, "INSTITUTION") in known for span in (one, other)]
+    shapes = [
+        [bool(shape.fullmatch(doc[start:end].text)) and end - start > 1 for shape in _NAMES]
+        for start, end in (one, other)
+    ]
+    alike = any(left and right for left, right in zip(*shapes, strict=True))
+    return (listed[0] or any(shapes[0])) and (listed[1] or any(shapes[1])) and (alike or any(listed) or shapes[0][-1])
 
 
 def trim(doc: Doc, start: int, end: int) -> tuple[int, int]:
@@ -237,6 +289,7 @@ class Resolver:
             for span in group
         ]
         sure = [c for c, span in zip(candidates, group, strict=True) if c.source != "ner" and span.id_[-1:] != TOPICAL]
+        candidates = separate(doc, candidates)
         if len(sure) < len(candidates) and not self._mentions(doc, [c for c in sure if not c.unsure], 1):
             candidates = [*sure, *(c for c in candidates if c.source == "ner" and c.label not in LABELS)]
         chosen = resolve(candidates, self.policy)

@@ -25,6 +25,7 @@ ACRONYMS = (Path(__file__).parent / "data/defined_acronyms.jsonl").read_text(enc
         ("Norway's Office of Drug Policy (the ODP)", [("Office of Drug Policy", "ODP")]),
         ("National Directorate for Narcotics Control (DNCE)", [("National Directorate for Narcotics Control", "DNCE")]),
         ("the Coastal Waters Act of 1999 (14 U.S.C. 70 et seq.) (CWA)", [("Coastal Waters Act of 1999", "CWA")]),
+        ("They created the Regional Centre for Narcotics (CRCN)", [("Regional Centre for Narcotics", "CRCN")]),
         ("In the words of Mr. Smith (2019)", []),
         ("a rise in use (see Annex II)", []),
         ("The price (in US dollars) rose", []),

@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 from drugpolicy_ner.candidates import SOURCES
 from drugpolicy_ner.errors import DrugPolicyError
 from drugpolicy_ner.labels import LABELS
-from drugpolicy_ner.resolver import DEFAULT_POLICY, Candidate, Resolver, resolve, trim
+from drugpolicy_ner.resolver import DEFAULT_POLICY, Candidate, Resolver, resolve, separate, trim
 
 candidates = st.lists(
     st.builds(
@@ -194,3 +194,25 @@ def test_resolver_keeps_every_candidate_in_the_group():
 def test_resolver_default_policy_is_that_of_the_assembly_config(root):
     config = spacy.util.load_config(root / "configs/pipeline.cfg")
     assert config["components"]["drugpolicy_resolver"]["policy"] == DEFAULT_POLICY
+
+
+@pytest.mark.parametrize(
+    ("text", "listed", "parts"),
+    [
+        ("Ministry of Health and Ministry of Interior", (), ["Ministry of Health", "Ministry of Interior"]),
+        ("Arrest Team and Judicial Intervention Team", (), ["Arrest Team", "Judicial Intervention Team"]),
+        ("University of Kivu and Goma Medical School", (), ["University of Kivu and Goma Medical School"]),
+        ("University of Kivu and College of Bunia", (), ["University of Kivu", "College of Bunia"]),
+        ("Ministry of Justice and Public Security", (), ["Ministry of Justice and Public Security"]),
+        ("Ministry of Interior and Police", (), ["Ministry of Interior and Police"]),
+        ("Office of Courts and Prison Service", (), ["Office of Courts and Prison Service"]),
+        ("Office of Courts and Prison Service", ((0, 3),), ["Office of Courts", "Prison Service"]),
+        ("Office of Courts and Prison Service", ((0, 6),), ["Office of Courts and Prison Service"]),
+    ],
+)
+def test_resolver_parts_two_institutions_with_and_between_them(text, listed, parts):
+    doc = spacy.blank("en")(text)
+    known = [Candidate(*span, "INSTITUTION", "gazetteer") for span in listed]
+    found = separate(doc, [*known, Candidate(0, len(doc), "INSTITUTION", "form")])
+    assert [doc[c.start : c.end].text for c in found if c.source == "form"] == parts
+    assert [c for c in found if c.source == "gazetteer"] == known

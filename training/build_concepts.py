@@ -811,7 +811,7 @@ def build_institutions(fixes: Corrections, ids: Ids) -> list[Concept]:
     concepts = []
     for rows in same_name(("institutions", "more_institutions", "world_institutions"), "country"):
         first = rows[0]
-        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        doubtful = ambiguous_names(rows)
         names = Names("INSTITUTION", fixes, doubtful)
         match = _BRACKET.match(first["name"])
         bare = match[1] if match else first["name"]
@@ -869,7 +869,9 @@ _ARTICLE = re.compile(
 
 
 def english_names(text: str) -> Iterator[str]:
-    """Yield British and American spellings of a body's name."""
+    """Yield British and American spellings of a body's name, and it with the comma before "and" or without."""
+    if re.search(r", [^,]+ and ", text):
+        yield re.sub(r"(, [^,]+?),? and ", lambda m: f"{m[1]}{'' if m[0].endswith(', and ') else ','} and ", text)
     for one, two in (
         ("Centre", "Center"),
         ("Organisation", "Organization"),
@@ -913,6 +915,13 @@ def same_name(tables: Iterable[str], place: str) -> Iterator[list[dict[str, str]
     yield from merged.values()
 
 
+def ambiguous_names(rows: list[dict[str, str]]) -> list[str]:
+    """Return the names that rows of one concept call ambiguous, but for those which another row gives without doubt."""
+    columns = ("name", "acronym", "short_name", "other_names")
+    sure = {match_key(text) for row in rows for column in columns for text in split_list(row.get(column, ""))}
+    return [text for row in rows for text in split_list(row.get("ambiguous", "")) if match_key(text) not in sure]
+
+
 def named_concept(ids: Ids, name: str, label: str, names: Names, facts: dict[str, str], sources: list[str]) -> Concept:
     """Return a concept that is neither drug nor class."""
     aliases = names.all()
@@ -933,7 +942,7 @@ def build_gangs(fixes: Corrections, ids: Ids) -> list[Concept]:
     """Build the criminal organisations."""
     concepts = []
     for rows in same_name(("criminal_orgs", "more_criminal_orgs", "world_criminal_orgs"), "country"):
-        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        doubtful = ambiguous_names(rows)
         others = [text for row in rows for text in split_list(row["other_names"])]
         names = Names("CRIMINAL_ORG", fixes, doubtful)
         texts = [row_names_of_gang(text) for text in (rows[0]["name"], *others, *doubtful)]
@@ -964,9 +973,9 @@ _YEAR_IS_NAME = re.compile(
 
 def law_forms(text: str) -> Iterator[tuple[str, str]]:
     """Yield other ways to write a law's name, with their kind."""
-    for pattern in (r"(.+ (?:Act|Order|Law|Regulations|Amendments)),? (?:of )?\d{4}", r"(.+?),? (?:of )?(?:19|20)\d\d"):
+    for pattern in (r"(.+ (?:Act|Order|Law|Regulations|Amendments)),? (?:of )?\d{4}", r"(.+),? (?:of )?(?:19|20)\d\d"):
         if (match := re.fullmatch(pattern, text)) and len(match[1].split()) > 1:
-            if not _YEAR_IS_NAME.match(text):
+            if not _YEAR_IS_NAME.match(text) and not match[1].endswith(" of"):
                 yield match[1].rstrip(","), "short"
             break
     if match := re.fullmatch(r"(.+), (\d{4})", text):
@@ -1002,11 +1011,14 @@ def law_forms(text: str) -> Iterator[tuple[str, str]]:
 def build_laws(fixes: Corrections, ids: Ids) -> list[Concept]:
     """Build the legal instruments."""
     concepts = []
+    taken: set[str] = set()
     tables = ("legal_instruments", "more_legal_instruments", "world_legal_instruments")
     for rows in same_name(tables, "jurisdiction"):
-        doubtful = [text for row in rows for text in split_list(row.get("ambiguous", ""))]
+        doubtful = ambiguous_names(rows)
         others = [text for row in rows for text in split_list(row["short_name"]) + split_list(row["other_names"])]
         names = Names("LEGAL_INSTRUMENT", fixes, doubtful)
+        later = {text for row in rows if "ambiguous" in row for text in (row["name"], *split_list(row["other_names"]))}
+        later -= {row["name"] for row in rows if "ambiguous" not in row}
         texts = [
             re.sub(r" \((Canada|Korea|Japan|Germany|France|Switzerland|Mexico|Indonesia|1998)\)$", "", text)
             for text in (rows[0]["name"], *others, *doubtful)
@@ -1016,9 +1028,11 @@ def build_laws(fixes: Corrections, ids: Ids) -> list[Concept]:
             names.add(text, "acronym" if acronym else "name", acronym_case(text))
         for text in texts:
             for form, kind in law_forms(text) if text not in doubtful else ():
-                names.add(form, kind, acronym_case(form))
+                if not (text in later and match_key(form) in taken):  # "X Act 1984" leaves another's "X Act" alone
+                    names.add(form, kind, acronym_case(form))
         facts = {key: rows[0][key] for key in ("jurisdiction", "year", "kind") if rows[0][key]}
         sources = [row["source"] for row in rows]
+        taken |= {match_key(alias.text) for alias in names.all()}
         concepts.append(named_concept(ids, rows[0]["name"], "LEGAL_INSTRUMENT", names, facts, sources))
     return concepts
 
